@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Every lock of garner in the order in which they are taken: a thread that
+ * holds a lock takes only locks further down this list. A new lock gets a line
+ * here, beside the locks of its folder; folders stand in the order of the layers, top
+ * first.
+ */
+#ifndef UTIL_RANKS_H
+#define UTIL_RANKS_H
+
+enum lock_rank {
+	/* src/fuse */
+	LOCK_RANK_MOUNT,
+	/* src/library */
+	LOCK_RANK_LIBRARY,
+	/* src/content */
+	LOCK_RANK_CONTENT,
+	LOCK_RANK_CUT, /* one run of the cutter: its buffers and results */
+	/* src/backend */
+	LOCK_RANK_STORE,
+	LOCK_RANK_META,
+	/* src/util */
+	LOCK_RANK_POOL, /* a pool's queue */
+	/* tests only: below everything */
+	LOCK_RANK_LEAF,
+};
+
+#endif
