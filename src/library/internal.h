@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What the files of src/library share and no other folder may include: the library itself and the parts that it starts
+ * and stops.
+ *
+ * Phases of a struct library: opening (one thread, library_open()) -> open (any thread; the fields below do not change
+ * any more, what they point at guards itself) -> started (library_start(): the background threads run) -> closing (one
+ * thread, library_close(): the parts stop in the reverse order of their start).
+ */
+#ifndef GARNER_LIBRARY_INTERNAL_H
+#define GARNER_LIBRARY_INTERNAL_H
+
+#include "backend/store/blobs.h"
+#include "library/library.h"
+#include "library/tree.h"
+#include "util/pool.h"
+
+struct files;   /* file.c: the inodes that are open */
+struct sealer;  /* sealer.c: drafts that wait for sealing; also the clock: log sync, tree_sweep(), tree_trash_expire() */
+struct control; /* control.c: the mount's socket */
+struct watch;   /* watch.c: the journal of other processes */
+
+struct library {
+	char *path;  /* as given, for messages */
+	int dir_fd;  /* the folder itself */
+	int lock_fd; /* mount.lock, held while open with LIBRARY_MOUNT; else -1 */
+	int flags;   /* LIBRARY_RDONLY, LIBRARY_MOUNT */
+	bool started;
+	uint8_t id[16];       /* of the library, for life */
+	uint8_t instance[16]; /* of this opening */
+	struct library_settings settings;
+	struct chunker_params chunker;
+	enum hash_algo algo;
+	struct meta *meta;
+	struct blobs *blobs;
+	struct pool *pool; /* hashing; NULL when read-only */
+	struct content *content;
+	struct files *files; /* the four below are made, started, stopped and freed by the functions below */
+	struct sealer *sealer;
+	struct control *control;
+	struct watch *watch;
+};
+
+/*
+ * The parts. Each new/start sets its pointer in `lib` on 0 and leaves it NULL on failure (negative error); each free/stop takes a
+ * library whose part is NULL. library_open() calls files_new() and, for LIBRARY_MOUNT, recover_drafts(); library_start() calls
+ * sealer_start(), watch_start(), control_start() in this order; library_close() stops in reverse, then files_free(), which
+ * records what is unsaved.
+ */
+int files_new(struct library *lib);
+void files_free(struct library *lib);
+int sealer_start(struct library *lib);
+void sealer_stop(struct library *lib);
+int watch_start(struct library *lib);
+void watch_stop(struct library *lib);
+int control_start(struct library *lib);
+void control_stop(struct library *lib);
+
+/* Takes up the drafts that a former process left: those that a node has are sealed by the sealer once it runs, the rest go back to the pool. */
+int recover_drafts(struct library *lib);
+
+/*
+ * Tells that the last entry of `ino` is gone (nlink 0, no row in the trash): its content may be freed as soon as no one
+ * here has it open. Called after the operation was applied, without locks; any thread.
+ */
+void files_unlinked(struct library *lib, int64_t ino);
+
+/* Whether the inode is open in this process; then its rows must stay. Any thread. */
+bool files_is_open(struct library *lib, int64_t ino);
+
+#endif
