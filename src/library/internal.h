@@ -68,4 +68,22 @@ void files_unlinked(struct library *lib, int64_t ino);
 /* Whether the inode is open in this process; then its rows must stay. Any thread. */
 bool files_is_open(struct library *lib, int64_t ino);
 
+/*
+ * tree_set() calls this after it was applied when `set` has times of an asset: what is known here of an open file must not overwrite them
+ * later. values as for tree_set(). No locks held; any thread.
+ */
+void files_times(struct library *lib, int64_t ino, int set, const struct node *values);
+
+/*
+ * tree_rename() calls this before its operation when an asset is to replace an entry: makes the bytes of its draft durable, so that after a power
+ * cut the name shows all the old or all the new content. Nothing to do (0) for sealed content. 0 or negative errno; blocks for an fdatasync.
+ */
+int files_settle(struct library *lib, int64_t ino);
+
+/*
+ * Adds the statements that remove node `ino` for good: its row, extended attributes, versions (unless another node has the asset id). `op` fails with
+ * -EBUSY when the node has an entry again or a row in the trash. Written by the tree, applied by the files that know when no one has it open.
+ */
+void tree_add_purge(struct meta_op *op, int64_t ino);
+
 #endif
