@@ -1,3 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 noinst_LIBRARIES += libstore.a
-libstore_a_SOURCES =
+libstore_a_SOURCES = \
+	src/backend/store/blobs-cache.c \
+	src/backend/store/blobs-internal.h \
+	src/backend/store/blobs-io.c \
+	src/backend/store/blobs-probe.c \
+	src/backend/store/blobs-refer.c \
+	src/backend/store/blobs.c \
+	src/backend/store/blobs.h \
+	src/backend/store/store.h
