@@ -20,11 +20,18 @@
 #include "util/io.h"
 #include "util/log.h"
 
-enum { FOLDER_MODE = 0700, FILE_MODE = 0600, ID_DIGITS = 16, FOLDER_NAME_LEN = 3 };
+enum { FOLDER_MODE = 0700, FILE_MODE = 0600, ID_DIGITS = 16, FOLDER_NAME_LEN = HEX_TEXT_LEN(1) };
 
 void blobs_name(int64_t id, char name[BLOBS_NAME_LEN])
 {
 	snprintf(name, BLOBS_NAME_LEN, "%02x/%016" PRIx64, (unsigned)(id & 0xff), (uint64_t)id);
+}
+
+static void folder_name(unsigned index, char name[FOLDER_NAME_LEN])
+{
+	uint8_t byte = (uint8_t)index;
+
+	hex_encode(&byte, 1, name);
 }
 
 int blobs_open_at(struct blobs *b, int folder, const char *name, int flags)
@@ -106,7 +113,7 @@ static int make_folder(struct blobs *b, unsigned index)
 {
 	char name[FOLDER_NAME_LEN];
 
-	snprintf(name, sizeof name, "%02x", index);
+	folder_name(index, name);
 	if (mkdirat(b->folder, name, FOLDER_MODE) < 0)
 		return errno == EEXIST ? 0 : -errno;
 	mark_unsynced(b, BLOBS_FOLDERS);
@@ -143,7 +150,7 @@ static int sync_folder(struct blobs *b, unsigned index)
 
 	if (index == BLOBS_FOLDERS)
 		return io_sync_dir(b->folder);
-	snprintf(name, sizeof name, "%02x", index);
+	folder_name(index, name);
 	fd = blobs_open_at(b, b->folder, name, O_RDONLY | O_DIRECTORY);
 	return fd < 0 ? fd : io_sync_dir(fd);
 }
@@ -246,7 +253,7 @@ static int scan_folder(struct blobs *b, unsigned index, int (*fn)(void *arg, int
 	int64_t id;
 	int fd, result = 0;
 
-	snprintf(name, sizeof name, "%02x", index);
+	folder_name(index, name);
 	fd = blobs_open_at(b, b->folder, name, O_RDONLY | O_DIRECTORY);
 	if (fd < 0)
 		return fd == -ENOENT || fd == -ENOTDIR ? 0 : fd;
@@ -302,7 +309,7 @@ static int open_folder(struct blobs *b, bool create)
 	b->folder = open(b->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (b->folder < 0 || fstatvfs(b->folder, &st) < 0)
 		return -errno;
-	b->block_bytes = st.f_bsize;
+	b->block_bytes = st.f_bsize ? st.f_bsize : 4096;
 	return 0;
 }
 
