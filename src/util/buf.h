@@ -4,8 +4,8 @@
  * is followed by a NUL that `len` does not count. A zeroed struct is an
  * empty buffer. One thread at a time.
  */
-#ifndef UTIL_BUF_H
-#define UTIL_BUF_H
+#ifndef GARNER_UTIL_BUF_H
+#define GARNER_UTIL_BUF_H
 
 #include <stdarg.h>
 #include <stddef.h>

@@ -10,8 +10,8 @@
  * To keep the value, hand it on and store NULL or -1 in its place. errno is
  * kept.
  */
-#ifndef UTIL_CLEANUP_H
-#define UTIL_CLEANUP_H
+#ifndef GARNER_UTIL_CLEANUP_H
+#define GARNER_UTIL_CLEANUP_H
 
 #include "util/buf.h"
 

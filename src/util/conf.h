@@ -9,8 +9,8 @@
  * have the key, or -EINVAL after writing to WHY what is wrong with the value. A key
  * that was asked for counts as known; conf_check() then finds misspelt ones.
  */
-#ifndef UTIL_CONF_H
-#define UTIL_CONF_H
+#ifndef GARNER_UTIL_CONF_H
+#define GARNER_UTIL_CONF_H
 
 #include "util/buf.h"
 
@@ -39,12 +39,12 @@ const char *conf_text(struct conf *c, const char *section, const char *key);
 int conf_size(struct conf *c, const char *section, const char *key, uint64_t *out, struct buf *why);
 
 /* A duration as parse_duration() reads it, in nanoseconds. */
-int conf_duration(
-	struct conf *c, const char *section, const char *key, int64_t *out, struct buf *why);
+int conf_duration(struct conf *c, const char *section, const char *key, int64_t *out,
+		  struct buf *why);
 
 /* A decimal number up to MAX. */
 int conf_u64(struct conf *c, const char *section, const char *key, uint64_t max, uint64_t *out,
-	struct buf *why);
+	     struct buf *why);
 
 /* A truth value as parse_bool() reads it. */
 int conf_bool(struct conf *c, const char *section, const char *key, bool *out, struct buf *why);

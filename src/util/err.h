@@ -4,8 +4,8 @@
  * count) or a negative error: a negative errno, or one of the few values
  * below that errno has no word for.
  */
-#ifndef UTIL_ERR_H
-#define UTIL_ERR_H
+#ifndef GARNER_UTIL_ERR_H
+#define GARNER_UTIL_ERR_H
 
 enum {
 	/* Stored bytes are not what their name, checksum or format says. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Bytes as hexadecimal digits and back. */
-#ifndef UTIL_HEX_H
-#define UTIL_HEX_H
+#ifndef GARNER_UTIL_HEX_H
+#define GARNER_UTIL_HEX_H
 
 #include <stddef.h>
 

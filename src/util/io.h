@@ -3,8 +3,8 @@
  * Whole reads and writes: EINTR and short counts are dealt with here. And the
  * one way in which a small file becomes durable.
  */
-#ifndef UTIL_IO_H
-#define UTIL_IO_H
+#ifndef GARNER_UTIL_IO_H
+#define GARNER_UTIL_IO_H
 
 #include "util/buf.h"
 

@@ -12,8 +12,8 @@
  * not see them. C has them on functions only, so a field says in words what
  * guards it.
  */
-#ifndef UTIL_LOCK_H
-#define UTIL_LOCK_H
+#ifndef GARNER_UTIL_LOCK_H
+#define GARNER_UTIL_LOCK_H
 
 #include "util/ranks.h"
 

@@ -6,8 +6,8 @@
  * characters and bytes that are not UTF-8 are written as \xNN. A record
  * longer than about 4 KiB is cut and ends in "...".
  */
-#ifndef UTIL_LOG_H
-#define UTIL_LOG_H
+#ifndef GARNER_UTIL_LOG_H
+#define GARNER_UTIL_LOG_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -3,8 +3,8 @@
  * Names of entries: what may be one, and the folded form under which names that
  * differ only in case or in Unicode normalisation are the same.
  */
-#ifndef UTIL_NAME_H
-#define UTIL_NAME_H
+#ifndef GARNER_UTIL_NAME_H
+#define GARNER_UTIL_NAME_H
 
 #include "util/buf.h"
 

@@ -5,8 +5,8 @@
  * All return 0, -EINVAL for anything else than the form given, -ERANGE for a
  * value that does not fit; *OUT is untouched unless 0.
  */
-#ifndef UTIL_PARSE_H
-#define UTIL_PARSE_H
+#ifndef GARNER_UTIL_PARSE_H
+#define GARNER_UTIL_PARSE_H
 
 #include <stdbool.h>
 #include <stdint.h>

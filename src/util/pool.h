@@ -5,8 +5,8 @@
  * has no thread before pool_start(), so one can be made before the process goes to
  * the background. Its threads take no signals and exit only in pool_stop().
  */
-#ifndef UTIL_POOL_H
-#define UTIL_POOL_H
+#ifndef GARNER_UTIL_POOL_H
+#define GARNER_UTIL_POOL_H
 
 #include <stddef.h>
 

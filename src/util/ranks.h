@@ -5,8 +5,8 @@
  * here, beside the locks of its folder; folders stand in the order of the layers, top
  * first.
  */
-#ifndef UTIL_RANKS_H
-#define UTIL_RANKS_H
+#ifndef GARNER_UTIL_RANKS_H
+#define GARNER_UTIL_RANKS_H
 
 enum lock_rank {
 	/* src/fuse */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Times as nanoseconds in an int64_t: good for the years 1678 to 2262. */
-#ifndef UTIL_TIME_H
-#define UTIL_TIME_H
+#ifndef GARNER_UTIL_TIME_H
+#define GARNER_UTIL_TIME_H
 
 #include <stdint.h>
 #include <time.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The shape of UTF-8: RFC 3629, section 4. */
-#ifndef UTIL_UTF8_H
-#define UTIL_UTF8_H
+#ifndef GARNER_UTIL_UTF8_H
+#define GARNER_UTIL_UTF8_H
 
 #include <stddef.h>
 

@@ -3,8 +3,8 @@
  * UUIDs (RFC 4122) as 16 bytes in network order. The functions avoid the names
  * that libuuid exports.
  */
-#ifndef UTIL_UUID_H
-#define UTIL_UUID_H
+#ifndef GARNER_UTIL_UUID_H
+#define GARNER_UTIL_UUID_H
 
 #include <stdbool.h>
 #include <stddef.h>
