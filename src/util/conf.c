@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Configuration over inih. inih would cut long lines in two, join indented lines
- * to the value above them and let a later key win in silence; the line
- * reader and the handler here turn all three into something visible.
+ * Configuration over inih. inih would cut long lines in two, cut long names of sections, join indented lines to the
+ * value above them and let a later key win, all in silence; the line reader and the handler here see to it.
  */
 #include "config.h"
 
@@ -20,7 +19,7 @@
 
 #include <ini.h>
 
-enum { CONF_FILE_MAX = 1 << 20, CONF_LINE_MAX = 190 };
+enum { CONF_FILE_MAX = 1 << 20, CONF_LINE_MAX = 190, CONF_SECTION_MAX = 50 };
 
 struct conf_entry {
 	struct conf_entry *next;
@@ -120,6 +119,10 @@ static char *conf_read_line(char *out, int out_len, void *stream)
 	}
 	if (blanks > len)
 		blanks = len;
+	if (r->rest[blanks] == '[' && len - blanks > CONF_SECTION_MAX) {
+		conf_fail(r, -EINVAL, "section name too long");
+		return NULL;
+	}
 	memcpy(out, r->rest + blanks, len - blanks);
 	out[len - blanks] = '\0';
 	r->rest = next;

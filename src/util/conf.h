@@ -3,7 +3,8 @@
  * A library's configuration: an INI file of `[section]`, `key = value` and
  * comments from `;` or `#` at the start of a line or `;` after a blank. Read
  * whole, then asked for by section and key; every complaint says file and line.
- * A file is at most 1 MiB, a line at most 190 bytes. One thread at a time.
+ * A file is at most 1 MiB, a line at most 190 bytes,
+ * a line with a section's name at most 50. One thread at a time.
  *
  * The getters return 1 and set *OUT, 0 with *OUT untouched when the file does not
  * have the key, or -EINVAL after writing to WHY what is wrong with the value. A key
