@@ -14,7 +14,7 @@ enum { BUF_FIRST_CAP = 64 };
 
 void buf_init(struct buf *b)
 {
-	*b = (struct buf)BUF_INIT;
+	*b = BUF_INIT;
 }
 
 void buf_release(struct buf *b)

@@ -16,10 +16,7 @@ struct buf {
 	size_t cap; /* bytes allocated, the NUL's included */
 };
 
-#define BUF_INIT                                                                                   \
-	{                                                                                          \
-		NULL, 0, 0                                                                         \
-	}
+#define BUF_INIT ((struct buf){ NULL, 0, 0 })
 
 /* Makes B empty, without memory. */
 void buf_init(struct buf *b);
