@@ -31,7 +31,7 @@ void blobs_cache_init(struct blobs *b)
 	b->limit = (unsigned)limit;
 }
 
-static void idle_add_locked(struct blobs *b, struct blob *blob)
+static void idle_add_locked(struct blobs *b, struct blob *blob) LOCK_REQUIRES(&b->lock)
 {
 	blob->newer = NULL;
 	blob->older = b->idle_newest;
@@ -42,13 +42,13 @@ static void idle_add_locked(struct blobs *b, struct blob *blob)
 	b->idle_newest = blob;
 }
 
-static void idle_remove_locked(struct blobs *b, struct blob *blob)
+static void idle_remove_locked(struct blobs *b, struct blob *blob) LOCK_REQUIRES(&b->lock)
 {
 	*(blob->newer ? &blob->newer->older : &b->idle_newest) = blob->older;
 	*(blob->older ? &blob->older->newer : &b->idle_oldest) = blob->newer;
 }
 
-static void unlist_locked(struct blobs *b, struct blob *blob)
+static void unlist_locked(struct blobs *b, struct blob *blob) LOCK_REQUIRES(&b->lock)
 {
 	if (blob->refs == 0)
 		idle_remove_locked(b, blob);
@@ -58,7 +58,7 @@ static void unlist_locked(struct blobs *b, struct blob *blob)
 }
 
 /* Unlists the `count` blobs that are idle longest; the chain by `older` is to be closed. */
-static struct blob *take_idle_locked(struct blobs *b, unsigned count)
+static struct blob *take_idle_locked(struct blobs *b, unsigned count) LOCK_REQUIRES(&b->lock)
 {
 	struct blob *chain = NULL;
 
@@ -83,7 +83,7 @@ static void close_chain(struct blob *chain)
 	}
 }
 
-static unsigned excess_locked(const struct blobs *b)
+static unsigned excess_locked(const struct blobs *b) LOCK_REQUIRES(&b->lock)
 {
 	return b->open_count > b->limit ? b->open_count - b->limit : 0;
 }
@@ -105,11 +105,16 @@ bool blobs_cache_shrink(struct blobs *b)
 
 void blobs_cache_release(struct blobs *b)
 {
-	close_chain(take_idle_locked(b, b->open_count));
+	struct blob *chain;
+
+	lock_lock(&b->lock);
+	chain = take_idle_locked(b, b->open_count);
 	assert(b->open_count == 0);
+	lock_unlock(&b->lock);
+	close_chain(chain);
 }
 
-static struct blob *find_locked(struct blobs *b, int64_t id)
+static struct blob *find_locked(struct blobs *b, int64_t id) LOCK_REQUIRES(&b->lock)
 {
 	struct blob *blob = NULL;
 
@@ -139,6 +144,7 @@ void blobs_cache_forget(struct blobs *b, int64_t id)
 
 /* Lists `blob`, or finds that another thread was faster: then that one's, with a reference. */
 static struct blob *list_locked(struct blobs *b, struct blob *blob, uint64_t removals)
+	LOCK_REQUIRES(&b->lock)
 {
 	struct blob *other;
 

@@ -21,7 +21,7 @@ struct blob {
 	int fd;
 	/* Guarded by owner->lock. */
 	unsigned refs;
-	bool listed; /* in owner->open, so that others may find it */
+	bool listed;                /* in owner->open, so that others may find it */
 	struct blob *newer, *older; /* among the idle: listed, without references */
 	UT_hash_handle hh;
 };
@@ -44,7 +44,7 @@ struct blobs {
 	uint64_t block_bytes;
 	struct blobs_caps caps;
 
-	struct lock lock; /* guards all that follows */
+	struct lock lock;  /* guards all that follows */
 	struct blob *open; /* table by id */
 	struct blob *idle_newest, *idle_oldest;
 	unsigned open_count, limit;
@@ -52,7 +52,7 @@ struct blobs {
 	struct blobs_reference *references; /* table by id */
 
 	struct lock_cond synced;
-	bool syncing; /* one thread is in blobs_sync_names() */
+	bool syncing;                     /* one thread is in blobs_sync_names() */
 	bool unsynced[BLOBS_FOLDERS + 1]; /* the last one is the folder itself */
 };
 
@@ -95,7 +95,7 @@ int blobs_io_lease(int fd);
 int blobs_io_punch(int fd, uint64_t off, uint64_t len);
 
 struct blobs_share {
-	int src, dst; /* descriptors, `dst` for writing */
+	int src, dst;                   /* descriptors, `dst` for writing */
 	uint64_t src_off, dst_off, len; /* of whole blocks */
 };
 

@@ -8,7 +8,7 @@
 
 #include "backend/store/blobs-internal.h"
 
-static struct blobs_reference *find_locked(struct blobs *b, int64_t id)
+static struct blobs_reference *find_locked(struct blobs *b, int64_t id) LOCK_REQUIRES(&b->lock)
 {
 	struct blobs_reference *found = NULL;
 
@@ -17,6 +17,7 @@ static struct blobs_reference *find_locked(struct blobs *b, int64_t id)
 }
 
 static void remove_locked(struct blobs *b, struct blobs_reference *reference)
+	LOCK_REQUIRES(&b->lock)
 {
 	if (reference) {
 		HASH_DEL(b->references, reference);

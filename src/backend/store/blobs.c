@@ -295,6 +295,11 @@ int blobs_space(struct blobs *b, uint64_t *total_bytes, uint64_t *free_bytes)
 	return 0;
 }
 
+bool blobs_read_only(const struct blobs *b)
+{
+	return b->read_only;
+}
+
 const struct blobs_caps *blobs_caps(const struct blobs *b)
 {
 	return &b->caps;

@@ -26,8 +26,8 @@ struct blob; /* a counted handle on one blob file, open for reading only */
  */
 struct blobs_caps {
 	bool reflink; /* FICLONERANGE and FIDEDUPERANGE work */
-	bool punch; /* FALLOC_FL_PUNCH_HOLE works */
-	bool lease; /* F_SETLEASE works */
+	bool punch;   /* FALLOC_FL_PUNCH_HOLE works */
+	bool lease;   /* F_SETLEASE works */
 };
 
 /*
@@ -45,6 +45,9 @@ void blobs_close(struct blobs *b);
 
 /* Valid as long as B. */
 const struct blobs_caps *blobs_caps(const struct blobs *b);
+
+/* Whether it was opened READ_ONLY. */
+bool blobs_read_only(const struct blobs *b);
 
 /* Bytes of the filesystem and those that this process may still write there. 0 or negative errno. */
 int blobs_space(struct blobs *b, uint64_t *total_bytes, uint64_t *free_bytes);
