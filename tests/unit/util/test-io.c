@@ -158,8 +158,6 @@ END_TEST
 
 START_TEST(a_failed_write_changes_nothing)
 {
-	CLEANUP_BUF struct buf out = BUF_INIT;
-
 	dir_fd = unit_make_dir(dir_path);
 	ck_assert_int_eq(io_write_file(dir_fd, "none/f", "new", 3, 0644), -ENOENT);
 	ck_assert_int_eq(mkdirat(dir_fd, "d", 0755), 0);
