@@ -68,6 +68,8 @@ void blobs_refer_release(struct blobs *b)
 {
 	struct blobs_reference *reference, *next;
 
+	lock_lock(&b->lock);
 	HASH_ITER (hh, b->references, reference, next)
 		remove_locked(b, reference);
+	lock_unlock(&b->lock);
 }
