@@ -15,17 +15,18 @@
 #include "library/tree.h"
 #include "util/pool.h"
 
-struct files;   /* file.c: the inodes that are open */
-struct sealer;  /* sealer.c: drafts that wait for sealing; also the clock: log sync, tree_sweep(), tree_trash_expire() */
+struct files;  /* file.c: the inodes that are open */
+struct sealer; /* sealer.c: drafts that wait for sealing; also the clock: log sync, tree_sweep(), tree_trash_expire() */
 struct control; /* control.c: the mount's socket */
 struct watch;   /* watch.c: the journal of other processes */
 
 struct library {
-	char *path;  /* as given, for messages */
-	int dir_fd;  /* the folder itself */
-	int lock_fd; /* mount.lock, held while open with LIBRARY_MOUNT; else -1 */
-	int flags;   /* LIBRARY_RDONLY, LIBRARY_MOUNT */
-	bool started;
+	char *path;           /* as given, for messages */
+	int dir_fd;           /* the folder itself */
+	int lock_fd;          /* mount.lock, held while open with LIBRARY_MOUNT; else -1 */
+	int flags;            /* LIBRARY_RDONLY, LIBRARY_MOUNT */
+	int instance_fd;      /* LIBRARY/instances, with this instance's byte locked: instance.h */
+	bool registered;      /* the instance has its row */
 	uint8_t id[16];       /* of the library, for life */
 	uint8_t instance[16]; /* of this opening */
 	struct library_settings settings;
@@ -35,7 +36,8 @@ struct library {
 	struct blobs *blobs;
 	struct pool *pool; /* hashing; NULL when read-only */
 	struct content *content;
-	struct files *files; /* the four below are made, started, stopped and freed by the functions below */
+	struct files *
+		files; /* the four below are made, started, stopped and freed by the functions below */
 	struct sealer *sealer;
 	struct control *control;
 	struct watch *watch;

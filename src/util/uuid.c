@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "util/uuid.h"
+#include "util/time.h"
 
 #include <errno.h>
 #include <string.h>
@@ -12,6 +13,19 @@
 void uuid_random(struct uuid *out)
 {
 	uuid_generate_random(out->b);
+}
+
+void uuid_ordered(struct uuid *out)
+{
+	int64_t now = time_now_ns();
+	uint64_t ms = (uint64_t)(now / TIME_NS_PER_MS);
+	unsigned fraction = (unsigned)((uint64_t)(now % TIME_NS_PER_MS) * 4096 / (uint64_t)TIME_NS_PER_MS);
+
+	uuid_random(out);
+	for (int i = 0; i < 6; i++)
+		out->b[i] = (uint8_t)(ms >> (40 - 8 * i));
+	out->b[6] = (uint8_t)(0x70 | fraction >> 8);
+	out->b[7] = (uint8_t)fraction;
 }
 
 void uuid_format(const struct uuid *u, char text[UUID_TEXT_LEN])

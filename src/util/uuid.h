@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * UUIDs (RFC 4122) as 16 bytes in network order. The functions avoid the names
+ * UUIDs (RFC 9562) as 16 bytes in network order. The functions avoid the names
  * that libuuid exports.
  */
 #ifndef GARNER_UTIL_UUID_H
@@ -18,6 +18,12 @@ struct uuid {
 
 /* Makes a random UUID (version 4). Any thread; cannot fail. */
 void uuid_random(struct uuid *out);
+
+/*
+ * Makes a UUID of version 7 (RFC 9562, section 5.7, with 12 bits of sub-millisecond time as in section
+ * 6.2, method 3): one made later sorts later, as far as the wall clock goes. Any thread; cannot fail.
+ */
+void uuid_ordered(struct uuid *out);
 
 /* Writes the 36 characters of lower-case text and a NUL. */
 void uuid_format(const struct uuid *u, char text[UUID_TEXT_LEN]);

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Opening and closing a library. */
+#include "config.h"
+
+#include "library/instance.h"
+#include "library/settings.h"
+#include "util/cleanup.h"
+#include "util/err.h"
+#include "util/io.h"
+#include "util/log.h"
+#include "util/uuid.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#define LIBRARY_LOCK_FILE "mount.lock"
+
+enum { LIBRARY_POOL_QUEUE = 256, LIBRARY_PID_TEXT = 32 };
+
+static void library_lock_log(struct library *lib)
+{
+	char pid[LIBRARY_PID_TEXT] = "";
+	ssize_t got = io_pread_full(lib->lock_fd, pid, sizeof(pid) - 1, 0);
+
+	if (got > 0)
+		pid[strcspn(pid, "\n")] = '\0';
+	log_error("%s: mounted already, by process %s", lib->path, pid[0] ? pid : "(unknown)");
+}
+
+/* The pid is a help for people; the lock alone counts. */
+static void library_lock_note(struct library *lib)
+{
+	char pid[LIBRARY_PID_TEXT];
+	int len = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
+
+	if (ftruncate(lib->lock_fd, 0) || io_pwrite_full(lib->lock_fd, pid, (size_t)len, 0))
+		log_warn("%s/%s: cannot be written: %s", lib->path, LIBRARY_LOCK_FILE,
+			 strerror(errno));
+}
+
+static int library_lock(struct library *lib)
+{
+	bool read_only = library_read_only(lib);
+	int flags = read_only ? O_RDONLY | O_CLOEXEC : O_RDWR | O_CREAT | O_CLOEXEC;
+
+	lib->lock_fd = openat(lib->dir_fd, LIBRARY_LOCK_FILE, flags, 0644);
+	if (lib->lock_fd < 0)
+		return read_only && errno == ENOENT ? 0 : -errno;
+	if (!flock(lib->lock_fd, LOCK_EX | LOCK_NB)) {
+		if (!read_only)
+			library_lock_note(lib);
+		return 0;
+	}
+	if (errno != EWOULDBLOCK)
+		return -errno;
+	library_lock_log(lib);
+	return ERR_LOCKED;
+}
+
+static int library_open_folder(struct library *lib)
+{
+	lib->dir_fd = open(lib->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (lib->dir_fd < 0)
+		return -errno;
+	if (!faccessat(lib->dir_fd, "garner.db", F_OK, 0))
+		return 0;
+	return errno == ENOENT ? ERR_NOTLIB : -errno;
+}
+
+static int library_open_meta(struct library *lib)
+{
+	CLEANUP_BUF struct buf path = BUF_INIT;
+	int err = buf_printf(&path, "%s/garner.db", lib->path);
+
+	if (!err)
+		err = meta_open(path.data,
+				library_read_only(lib) ? META_OPEN_RDONLY : META_OPEN_MIGRATE,
+				&lib->meta);
+	return err ? err : settings_read(lib);
+}
+
+static int library_open_content(struct library *lib)
+{
+	CLEANUP_BUF struct buf path = BUF_INIT;
+	struct content_params params = { .chunker = lib->chunker,
+					 .algo = lib->algo,
+					 .adopt = (lib->flags & LIBRARY_MOUNT) &&
+						  !library_read_only(lib) };
+	int err = buf_printf(&path, "%s/blobs", lib->path);
+
+	memcpy(params.instance, lib->instance, sizeof(params.instance));
+	if (!err)
+		err = blobs_open(path.data, false, library_read_only(lib), &lib->blobs);
+	if (!err && !library_read_only(lib))
+		err = pool_new("garner-hash", (unsigned)lib->settings.jobs, LIBRARY_POOL_QUEUE,
+			       &lib->pool);
+	return err ? err : content_open(lib->meta, lib->blobs, lib->pool, &params, &lib->content);
+}
+
+static int library_open_parts(struct library *lib)
+{
+	int err = library_open_folder(lib);
+
+	if (!err)
+		err = settings_read_config(lib);
+	if (!err && lib->flags & LIBRARY_MOUNT)
+		err = library_lock(lib);
+	if (!err)
+		err = library_open_meta(lib);
+	if (!err && !library_read_only(lib))
+		err = instance_start(lib);
+	if (!err)
+		err = library_open_content(lib);
+	if (!err)
+		err = files_new(lib);
+	if (!err && lib->flags & LIBRARY_MOUNT && !library_read_only(lib))
+		err = recover_drafts(lib);
+	return err;
+}
+
+int library_open(const char *path, int flags, struct library **out)
+{
+	struct library *lib = calloc(1, sizeof(*lib));
+	struct uuid instance;
+	int err;
+
+	if (!lib)
+		return -ENOMEM;
+	lib->dir_fd = lib->lock_fd = lib->instance_fd = -1;
+	lib->flags = flags;
+	lib->path = strdup(path);
+	uuid_random(&instance);
+	memcpy(lib->instance, instance.b, sizeof(lib->instance));
+	err = lib->path ? library_open_parts(lib) : -ENOMEM;
+	if (err)
+		library_close(lib);
+	else
+		*out = lib;
+	return err;
+}
+
+int library_start(struct library *lib)
+{
+	bool mount = lib->flags & LIBRARY_MOUNT;
+	int err = lib->pool ? pool_start(lib->pool) : 0;
+
+	if (!err && mount && !library_read_only(lib))
+		err = sealer_start(lib);
+	if (!err && mount)
+		err = watch_start(lib);
+	if (!err && mount)
+		err = control_start(lib);
+	return err;
+}
+
+void library_close(struct library *lib)
+{
+	int err;
+
+	if (!lib)
+		return;
+	control_stop(lib);
+	watch_stop(lib);
+	sealer_stop(lib);
+	files_free(lib);
+	content_close(lib->content);
+	pool_free(lib->pool);
+	blobs_close(lib->blobs);
+	instance_end(lib);
+	if (lib->meta && !library_read_only(lib)) {
+		err = meta_sync(lib->meta);
+		if (err)
+			log_error("%s/garner.db: the last changes may not survive a power cut: %s",
+				  lib->path, err_text(err));
+	}
+	meta_close(lib->meta);
+	if (lib->lock_fd >= 0)
+		close(lib->lock_fd);
+	if (lib->dir_fd >= 0)
+		close(lib->dir_fd);
+	free(lib->path);
+	free(lib);
+}
+
+const char *library_path(const struct library *lib)
+{
+	return lib->path;
+}
+
+struct meta *library_meta(struct library *lib)
+{
+	return lib->meta;
+}
+
+struct content *library_content(struct library *lib)
+{
+	return lib->content;
+}
+
+const uint8_t *library_instance(const struct library *lib)
+{
+	return lib->instance;
+}
+
+bool library_read_only(const struct library *lib)
+{
+	return lib->flags & LIBRARY_RDONLY;
+}
+
+const struct library_settings *library_settings(const struct library *lib)
+{
+	return &lib->settings;
+}
