@@ -49,7 +49,7 @@ static void drop_place(struct change *c, const struct store_local_place *place)
 
 /*
  * Sorts the places: the bad ones are to go with the operation, *good is the first that holds the
- * bytes or NULL. What the bad ones take on the disk is for the next collection: readers may
+ * bytes or NULL. -EAGAIN when one went while it was looked at. What the bad ones take on the disk is for the next collection: readers may
  * have them open.
  */
 static int sort_places(struct change *c, const struct store_local_places *places,
@@ -58,11 +58,14 @@ static int sort_places(struct change *c, const struct store_local_places *places
 	*good = NULL;
 	for (size_t i = 0; i < places->count; i++) {
 		const struct store_local_place *place = &places->list[i];
-		int holds = place_holds(c, place);
+		int listed, holds = place_holds(c, place);
 
 		if (holds < 0)
 			return holds;
 		if (!holds) {
+			listed = store_local_place_listed(c->s, c->name, place);
+			if (listed <= 0)
+				return listed < 0 ? listed : -EAGAIN;
 			log_warn("blob %lld: damaged chunk at %llu, replaced",
 				 (long long)place->blob, (unsigned long long)place->start);
 			drop_place(c, place);

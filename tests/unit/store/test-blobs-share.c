@@ -206,6 +206,51 @@ START_TEST(threads_and_unlinking)
 }
 END_TEST
 
+struct chaser {
+	struct blobs *blobs;
+	_Atomic int64_t id; /* negative: the end */
+};
+
+static void *open_over_and_over(void *arg)
+{
+	struct chaser *chaser = arg;
+	int64_t id;
+
+	while ((id = chaser->id) >= 0) {
+		struct blob *blob;
+
+		if (blobs_get(chaser->blobs, id, &blob) == 0)
+			blob_put(blob);
+	}
+	return NULL;
+}
+
+/* An open that began before the unlinking and ends after it must not be kept for others. */
+START_TEST(opening_while_unlinking)
+{
+	struct place p;
+	struct chaser chaser = { 0 };
+	pthread_t threads[THREADS];
+	struct blob *blob;
+
+	place_open(&p);
+	chaser.blobs = p.blobs;
+	for (unsigned i = 0; i < THREADS; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, open_over_and_over, &chaser), 0);
+	for (int64_t id = 1; id <= ROUNDS; id++) {
+		ck_assert_int_eq(blobs_create(p.blobs, id), 0);
+		chaser.id = id;
+		ck_assert_int_eq(blobs_unlink(p.blobs, id), 0);
+		for (int i = 0; i < 20; i++)
+			ck_assert_int_eq(blobs_get(p.blobs, id, &blob), -ENOENT);
+	}
+	chaser.id = -1;
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	place_close(&p);
+}
+END_TEST
+
 struct maker {
 	struct blobs *blobs;
 	int64_t first;
@@ -245,4 +290,4 @@ END_TEST
 
 UNIT_MAIN("blobs shared", 60, writers_are_seen, mappings_are_seen,
 	  quiet_without_the_right_to_a_lease, writers_that_come_during_the_test,
-	  threads_and_unlinking, threads_that_create_and_sync)
+	  threads_and_unlinking, opening_while_unlinking, threads_that_create_and_sync)
