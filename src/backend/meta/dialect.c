@@ -8,12 +8,8 @@
 #include <string.h>
 
 static const struct meta_dialect_word dialect_sqlite_words[] = {
-	{ "id", "INTEGER" },
-	{ "auto", "INTEGER PRIMARY KEY AUTOINCREMENT" },
-	{ "int", "INTEGER" },
-	{ "blob", "BLOB" },
-	{ "clustered", "WITHOUT ROWID" },
-	{ NULL, NULL },
+	{ "id", "INTEGER" }, { "auto", "INTEGER PRIMARY KEY" }, { "int", "INTEGER" },
+	{ "blob", "BLOB" },  { "clustered", "WITHOUT ROWID" },  { NULL, NULL },
 };
 
 static const struct meta_dialect_word dialect_postgres_words[] = {

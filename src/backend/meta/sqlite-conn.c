@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "util/buf.h"
 #include "util/cleanup.h"
@@ -38,8 +39,10 @@ static const char conn_settings_writer[] = "PRAGMA synchronous = NORMAL;"
 					   "PRAGMA journal_size_limit = 67108864;"
 					   "PRAGMA secure_delete = OFF;"
 					   "PRAGMA cache_size = -8192;";
-static const char conn_settings_reader[] = "PRAGMA query_only = ON;"
-					   "PRAGMA cache_size = -2048;";
+static const char conn_settings_reader[] = "PRAGMA query_only = ON;";
+
+/* Page cache of all readers together, and of one at most and at least. */
+enum { CONN_READERS_KIB = 32768, CONN_READER_MAX_KIB = 4096, CONN_READER_MIN_KIB = 512 };
 
 static const char *const conn_verbs[META_SQLITE_VERB_COUNT] = {
 	[META_SQLITE_BEGIN] = "BEGIN IMMEDIATE", [META_SQLITE_COMMIT] = "COMMIT",
@@ -155,6 +158,27 @@ static int conn_use_log(struct meta_sqlite_conn *c)
 	return rc;
 }
 
+unsigned meta_sqlite_conn_readers_max(void)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return (cores < 1 ? 1 : (unsigned)cores) * 2 + 4;
+}
+
+static int conn_set_reader(struct meta_sqlite_conn *c)
+{
+	CLEANUP_BUF struct buf sql = BUF_INIT;
+	unsigned kib = CONN_READERS_KIB / meta_sqlite_conn_readers_max();
+
+	if (kib > CONN_READER_MAX_KIB)
+		kib = CONN_READER_MAX_KIB;
+	if (kib < CONN_READER_MIN_KIB)
+		kib = CONN_READER_MIN_KIB;
+	if (buf_printf(&sql, "%s PRAGMA cache_size = -%u", conn_settings_reader, kib))
+		return SQLITE_NOMEM;
+	return meta_sqlite_conn_exec(c, buf_str(&sql));
+}
+
 int meta_sqlite_conn_set(struct meta_sqlite_conn *c, enum meta_sqlite_mode mode)
 {
 	bool writes = mode == META_SQLITE_WRITER;
@@ -165,7 +189,7 @@ int meta_sqlite_conn_set(struct meta_sqlite_conn *c, enum meta_sqlite_mode mode)
 	if (rc == SQLITE_OK && writes)
 		rc = conn_use_log(c);
 	if (rc == SQLITE_OK)
-		rc = meta_sqlite_conn_exec(c, writes ? conn_settings_writer : conn_settings_reader);
+		rc = writes ? meta_sqlite_conn_exec(c, conn_settings_writer) : conn_set_reader(c);
 	if (rc == SQLITE_OK && writes)
 		sqlite3_wal_hook(c->db, conn_committed, c);
 	if (rc == SQLITE_OK)

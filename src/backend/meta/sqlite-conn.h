@@ -71,6 +71,9 @@ int meta_sqlite_conn_bare(const char *path, enum meta_sqlite_mode mode,
 /* Gives a bare connection the settings of MODE. 0 or a negative error as meta_open(), not logged. */
 int meta_sqlite_conn_set(struct meta_sqlite_conn *c, enum meta_sqlite_mode mode);
 
+/* How many readers this machine's cores can make use of. */
+unsigned meta_sqlite_conn_readers_max(void);
+
 /* Closes C, which may be NULL. */
 void meta_sqlite_conn_free(struct meta_sqlite_conn *c);
 

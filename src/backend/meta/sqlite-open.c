@@ -243,14 +243,13 @@ static int open_log(struct meta_sqlite *s)
 static struct meta_sqlite *open_new_driver(int flags)
 {
 	struct meta_sqlite *s = calloc(1, sizeof(*s));
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
 	if (!s)
 		return NULL;
 	s->base.ops = &meta_sqlite_ops;
 	s->mode = flags & META_OPEN_RDONLY ? META_SQLITE_RDONLY : META_SQLITE_WRITER;
 	s->log_fd = -1;
-	s->open_max = (cores < 1 ? 1 : (unsigned)cores) * 2 + 4;
+	s->open_max = meta_sqlite_conn_readers_max();
 	lock_init(&s->lock, LOCK_RANK_META);
 	lock_cond_init(&s->wake);
 	return s;
