@@ -3,6 +3,21 @@ noinst_LIBRARIES += liblibrary.a
 liblibrary_a_SOURCES = \
 	src/library/acl.c \
 	src/library/acl.h \
+	src/library/control-client.c \
+	src/library/control-internal.h \
+	src/library/control-request.c \
+	src/library/control.c \
+	src/library/control.h \
+	src/library/file-change.c \
+	src/library/file-copy.c \
+	src/library/file-gone.c \
+	src/library/file-internal.h \
+	src/library/file-io.c \
+	src/library/file-save.c \
+	src/library/file-seal.c \
+	src/library/file-table.c \
+	src/library/file-watch.c \
+	src/library/file.c \
 	src/library/file.h \
 	src/library/identity.c \
 	src/library/identity.h \
@@ -16,6 +31,12 @@ liblibrary_a_SOURCES = \
 	src/library/library.h \
 	src/library/node.c \
 	src/library/node.h \
+	src/library/recover.c \
+	src/library/sealer-clock.c \
+	src/library/sealer-internal.h \
+	src/library/sealer-queue.c \
+	src/library/sealer.c \
+	src/library/sealer.h \
 	src/library/settings.c \
 	src/library/settings.h \
 	src/library/tree-add.c \
@@ -27,4 +48,6 @@ liblibrary_a_SOURCES = \
 	src/library/tree-unlink.c \
 	src/library/tree-xattr.c \
 	src/library/tree.c \
-	src/library/tree.h
+	src/library/tree.h \
+	src/library/watch.c \
+	src/library/watch.h

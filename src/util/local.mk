@@ -24,6 +24,8 @@ libutil_a_SOURCES = \
 	src/util/pool.c \
 	src/util/pool.h \
 	src/util/ranks.h \
+	src/util/thread.c \
+	src/util/thread.h \
 	src/util/time.c \
 	src/util/time.h \
 	src/util/utf8.c \

@@ -14,6 +14,8 @@ libmeta_a_SOURCES = \
 	src/backend/meta/schema.def \
 	src/backend/meta/sql-admin.def \
 	src/backend/meta/sql-content.def \
+	src/backend/meta/sql-file.def \
+	src/backend/meta/sql-store.def \
 	src/backend/meta/sql-tree.def \
 	src/backend/meta/sql.def \
 	src/backend/meta/sqlite-conn.c \

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the control-*.c share. Not for other files. */
+#ifndef GARNER_LIBRARY_CONTROL_INTERNAL_H
+#define GARNER_LIBRARY_CONTROL_INTERNAL_H
+
+#include <sys/un.h>
+
+#include "library/control.h"
+#include "library/internal.h"
+#include "library/sealer.h"
+#include "util/buf.h"
+
+enum control_state { CONTROL_READING, CONTROL_SYNCING, CONTROL_POKING, CONTROL_WRITING };
+
+/* A request that may take longer than the thread may wait. */
+struct control_job {
+	enum control_state state; /* READING: none */
+	struct sealer_ticket sync;
+	uint64_t poke;
+	int64_t deadline_ns; /* of a sync; time_mono_ns() */
+};
+
+/*
+ * Starts on one request line. Either `out` has the answer (with its newline) and job->state is WRITING, or the job is to be looked at with
+ * control_job_done() until it says so. -ENOMEM: cut the client off.
+ */
+int control_request(struct library *lib, json_t *described, const char *line, size_t len, struct control_job *job,
+		    struct buf *out);
+/* 1: `out` has the answer, the state is WRITING; 0: not yet; -ENOMEM. */
+int control_job_done(struct library *lib, struct control_job *job, struct buf *out);
+
+/* The address of the socket in folder `dir_fd`, however long the folder's path is. */
+void control_address(int dir_fd, struct sockaddr_un *out);
+
+#define CONTROL_NAME "control"
+
+#endif

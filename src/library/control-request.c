@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the requests of the control socket mean, and their answers. */
+#include "config.h"
+
+#include "library/control-internal.h"
+#include "library/file.h"
+#include "library/watch.h"
+#include "util/err.h"
+#include "util/hex.h"
+#include "util/time.h"
+#include "util/version.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int control_append(const char *bytes, size_t len, void *arg)
+{
+	return buf_add(arg, bytes, len) ? -1 : 0;
+}
+
+/* Writes `answer`, which it takes over (NULL: no memory), as a line. */
+static int control_answer(struct control_job *job, json_t *answer, struct buf *out)
+{
+	int rc = -ENOMEM;
+
+	if (answer && json_dump_callback(answer, control_append, out, JSON_COMPACT) == 0)
+		rc = buf_add_byte(out, '\n');
+	json_decref(answer);
+	job->state = CONTROL_WRITING;
+	return rc;
+}
+
+static int control_result(struct control_job *job, int rc, struct buf *out)
+{
+	if (rc == 0)
+		return control_answer(job, json_pack("{s:b}", "ok", 1), out);
+	return control_answer(
+		job, json_pack("{s:b, s:s, s:i}", "ok", 0, "error", err_text(rc), "errno", rc), out);
+}
+
+static json_t *control_sealer(struct library *lib)
+{
+	struct sealer_status st;
+
+	sealer_status(lib, &st);
+	json_t *json = json_pack("{s:I, s:I, s:I, s:I, s:I}", "pending_files", (json_int_t)st.pending_files,
+				 "pending_bytes", (json_int_t)st.pending_bytes, "sealed_files",
+				 (json_int_t)st.sealed_files, "sealed_bytes", (json_int_t)st.sealed_bytes, "new_bytes",
+				 (json_int_t)st.new_bytes);
+
+	if (json && st.last_error) {
+		char at[TIME_TEXT_LEN];
+
+		time_format(st.last_error_ns, at);
+		json_object_set_new(json, "last_error", json_string(err_text(st.last_error)));
+		json_object_set_new(json, "last_error_ino", json_integer(st.last_error_ino));
+		json_object_set_new(json, "last_error_at", json_string(at));
+	}
+	return json;
+}
+
+static int control_status(struct library *lib, json_t *described, struct control_job *job, struct buf *out)
+{
+	char instance[HEX_TEXT_LEN(16)];
+	size_t open = 0, writing = 0;
+
+	hex_encode(library_instance(lib), 16, instance);
+	files_counts(lib, &open, &writing);
+	json_t *json = json_pack("{s:b, s:i, s:s, s:s, s:{s:I, s:I}, s:o}", "ok", 1, "pid", (int)getpid(), "version",
+				 version_text(), "instance", instance, "files", "open", (json_int_t)open, "writing",
+				 (json_int_t)writing, "sealing", control_sealer(lib));
+
+	if (json)
+		json_object_update_missing(json, described);
+	return control_answer(job, json, out);
+}
+
+static int control_flush(struct library *lib)
+{
+	int rc = files_flush(lib);
+
+	return rc ? rc : meta_sync(library_meta(lib));
+}
+
+static int control_sync(struct library *lib, const json_t *request, struct control_job *job)
+{
+	json_int_t ms = json_integer_value(json_object_get(request, "timeout_ms"));
+
+	job->deadline_ns = ms > 0 && ms < INT64_MAX / TIME_NS_PER_MS / 2 ? time_mono_ns() + ms * TIME_NS_PER_MS :
+									   INT64_MAX;
+	sealer_ticket(lib, &job->sync);
+	job->state = CONTROL_SYNCING;
+	return 0;
+}
+
+static int control_do(struct library *lib, json_t *described, const json_t *request, struct control_job *job,
+		      struct buf *out)
+{
+	const char *what = json_string_value(json_object_get(request, "do"));
+
+	if (what && !strcmp(what, "status"))
+		return control_status(lib, described, job, out);
+	if (what && !strcmp(what, "flush"))
+		return control_result(job, control_flush(lib), out);
+	if (what && !strcmp(what, "sync"))
+		return control_sync(lib, request, job);
+	if (what && !strcmp(what, "poke")) {
+		job->poke = watch_poke(lib);
+		job->state = CONTROL_POKING;
+		return 0;
+	}
+	return control_result(job, -EINVAL, out);
+}
+
+int control_request(struct library *lib, json_t *described, const char *line, size_t len, struct control_job *job,
+		    struct buf *out)
+{
+	json_t *request = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
+	int rc;
+
+	*job = (struct control_job){ 0 };
+	if (json_is_object(request))
+		rc = control_do(lib, described, request, job, out);
+	else
+		rc = control_result(job, -EINVAL, out);
+	json_decref(request);
+	return rc;
+}
+
+static int control_sync_done(struct library *lib, struct control_job *job, struct buf *out)
+{
+	uint64_t skipped = 0;
+	size_t open = 0, writing = 0;
+	int result = 0;
+
+	if (!sealer_ticket_done(lib, &job->sync, &result, &skipped)) {
+		if (time_mono_ns() < job->deadline_ns)
+			return 0;
+		result = -ETIMEDOUT;
+	}
+	files_counts(lib, &open, &writing);
+	int rc = result ? control_result(job, result, out) :
+			  control_answer(job,
+					 json_pack("{s:b, s:I}", "ok", 1, "skipped", (json_int_t)(skipped + writing)), out);
+
+	return rc ? rc : 1;
+}
+
+int control_job_done(struct library *lib, struct control_job *job, struct buf *out)
+{
+	if (job->state == CONTROL_SYNCING)
+		return control_sync_done(lib, job, out);
+	if (!watch_told(lib, job->poke))
+		return 0;
+	int rc = control_result(job, 0, out);
+
+	return rc ? rc : 1;
+}

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Recording size, times and map of open files in the metadata. One thread saves a file at a time (`saving`); changes that come meanwhile are left to the
+ * next save, which `changes` and `saved` tell. A save and the commit of a seal exclude each other, so that an older size never follows a newer one.
+ */
+#include "config.h"
+
+#include "library/file-internal.h"
+#include "util/err.h"
+#include "util/log.h"
+#include "util/time.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* What one save writes, taken under the lock. */
+struct file_save {
+	uint32_t changes;
+	int64_t atime_ns, mtime_ns, ctime_ns;
+	struct draft *draft;
+};
+
+/* 1: the caller saves; 0: nothing is unsaved. */
+static int file_save_begin(struct file *f, struct file_save *save)
+{
+	file_lock(f);
+	while (f->busy || f->saving || f->phase == FILE_COMMIT)
+		file_wait_locked(f);
+	if (f->changes == f->saved || f->phase == FILE_GONE) {
+		file_unlock(f);
+		return 0;
+	}
+	f->saving = true;
+	if (f->draft)
+		f->readers++;
+	*save = (struct file_save){ .changes = f->changes, .atime_ns = f->atime_ns, .mtime_ns = f->mtime_ns,
+				    .ctime_ns = f->ctime_ns, .draft = f->draft };
+	file_unlock(f);
+	return 1;
+}
+
+static void file_save_end(struct file *f, const struct file_save *save, int rc)
+{
+	file_lock(f);
+	f->saving = false;
+	if (save->draft)
+		f->readers--;
+	if (rc == 0)
+		f->saved = save->changes;
+	file_wake_locked(f);
+	file_unlock(f);
+}
+
+static int file_save_apply(struct file *f, const struct file_save *save)
+{
+	struct meta_op *op = meta_op_new();
+	int rc = op ? 0 : -ENOMEM;
+
+	if (op && save->draft) {
+		uint64_t size = draft_size(save->draft);
+
+		rc = draft_save(save->draft, op);
+		META_ADD(op, FILE_SAVE, META_ONE, -ESTALE, META_I(f->ino), META_I(draft_blob(save->draft)),
+			 META_I(size), META_I(draft_alloc(save->draft)), META_I(save->atime_ns),
+			 META_I(save->mtime_ns), META_I(save->ctime_ns));
+	} else if (op) {
+		META_ADD(op, FILE_SAVE_TIMES, META_ONE, -ESTALE, META_I(f->ino), META_I(save->atime_ns),
+			 META_I(save->mtime_ns), META_I(save->ctime_ns));
+	}
+	if (rc == 0)
+		rc = meta_apply(library_meta(f->lib), op);
+	if (rc && save->draft)
+		draft_save_failed(save->draft);
+	meta_op_free(op);
+	return rc;
+}
+
+int file_flush(struct file *f)
+{
+	struct file_save save;
+
+	if (!file_save_begin(f, &save))
+		return 0;
+	int rc = file_save_apply(f, &save);
+
+	file_save_end(f, &save, rc);
+	return rc;
+}
+
+/* The draft's bytes on disk; nothing for sealed content, which is there before its row says so. */
+static int file_sync_draft(struct file *f)
+{
+	struct draft *draft;
+
+	file_lock(f);
+	draft = f->draft;
+	if (draft)
+		f->readers++;
+	file_unlock(f);
+	if (!draft)
+		return 0;
+	int rc = draft_sync(draft);
+
+	file_lock(f);
+	f->readers--;
+	file_wake_locked(f);
+	file_unlock(f);
+	return rc;
+}
+
+int file_sync(struct file *f, bool data_only)
+{
+	(void)data_only;
+	int rc = file_sync_draft(f);
+
+	if (rc == 0)
+		rc = file_flush(f);
+	if (rc == 0)
+		rc = meta_sync(library_meta(f->lib));
+	return rc;
+}
+
+int files_settle(struct library *lib, int64_t ino)
+{
+	struct file *f = files_find(lib, ino);
+
+	if (!f)
+		return 0;
+	int rc = file_sync_draft(f);
+
+	if (rc == 0)
+		rc = file_flush(f);
+	file_unpin(f);
+	return rc;
+}
+
+static void file_times_locked(struct file *f, int set, const struct node *values) LOCK_REQUIRES(&f->shard->lock)
+{
+	if (set & TREE_SET_ATIME)
+		f->atime_ns = values->atime_ns;
+	if (set & TREE_SET_MTIME)
+		f->mtime_ns = values->mtime_ns;
+	f->ctime_ns = set & TREE_SET_CTIME ? values->ctime_ns : time_now_ns();
+}
+
+void files_times(struct library *lib, int64_t ino, int set, const struct node *values)
+{
+	struct file *f = files_find(lib, ino);
+
+	if (!f)
+		return;
+	file_lock(f);
+	if (f->known)
+		file_times_locked(f, set, values);
+	f->pins--;
+	file_unlock_drop(f);
+}
+
+/* Times of a file whose changes are not recorded yet go with them; 1: done. */
+static int file_times_unsaved(struct library *lib, int64_t ino, int set, const struct node *values)
+{
+	struct file *f = files_find(lib, ino);
+	int done = 0;
+
+	if (!f)
+		return 0;
+	file_lock(f);
+	if (f->known && f->draft && f->changes != f->saved) {
+		file_times_locked(f, set, values);
+		f->changes++;
+		done = 1;
+	}
+	f->pins--;
+	file_unlock_drop(f);
+	return done;
+}
+
+int file_set_times(struct library *lib, const struct actor *who, int64_t ino, int set, const struct node *values)
+{
+	struct node out;
+
+	if (library_read_only(lib))
+		return -EROFS;
+	if (file_times_unsaved(lib, ino, set, values))
+		return 0;
+	return tree_set(lib, who, ino, set, values, &out);
+}
+
+/* The inode numbers of the files that `wanted` picks: *out is the caller's to free. */
+typedef bool file_pick(const struct file *f);
+
+static size_t files_count(struct library *lib)
+{
+	size_t count = 0;
+
+	for (int i = 0; i < FILES_SHARDS; i++)
+		count += __atomic_load_n(&lib->files->shards[i].count, __ATOMIC_RELAXED);
+	return count;
+}
+
+static size_t files_pick_shard(struct files_shard *s, file_pick *wanted, int64_t *out, size_t room)
+{
+	size_t count = 0;
+
+	lock_lock(&s->lock);
+	for (const struct file *f = s->table; f && count < room; f = f->hh.next)
+		if (wanted(f))
+			out[count++] = f->ino;
+	lock_unlock(&s->lock);
+	return count;
+}
+
+/* Files that come while it looks may be left out. */
+static int files_pick(struct library *lib, file_pick *wanted, int64_t **out, size_t *count)
+{
+	size_t room = files_count(lib), n = 0;
+	int64_t *inos = calloc(room + 1, sizeof(*inos));
+
+	if (!inos)
+		return -ENOMEM;
+	for (int i = 0; i < FILES_SHARDS; i++)
+		n += files_pick_shard(&lib->files->shards[i], wanted, inos + n, room - n);
+	*out = inos;
+	*count = n;
+	return 0;
+}
+
+static bool file_is_unsaved(const struct file *f)
+{
+	return f->changes != f->saved && f->phase != FILE_GONE;
+}
+
+static bool file_is_written(const struct file *f)
+{
+	return f->writers > 0;
+}
+
+int files_writers(struct library *lib, int64_t **out, size_t *count)
+{
+	return files_pick(lib, file_is_written, out, count);
+}
+
+bool file_has_writer(struct file *f)
+{
+	file_lock(f);
+	bool writer = f->writers > 0;
+
+	file_unlock(f);
+	return writer;
+}
+
+static int files_flush_one(struct library *lib, int64_t ino)
+{
+	struct file *f = files_find(lib, ino);
+
+	if (!f)
+		return 0;
+	int rc = file_flush(f);
+
+	file_unpin(f);
+	return rc == -ESTALE ? 0 : rc;
+}
+
+int files_flush(struct library *lib)
+{
+	int64_t *inos = NULL;
+	size_t count = 0;
+	int rc = files_pick(lib, file_is_unsaved, &inos, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		int one = files_flush_one(lib, inos[i]);
+
+		if (one)
+			log_error("asset %lld: size and times cannot be recorded: %s", (long long)inos[i],
+				  err_text(one));
+		if (rc == 0)
+			rc = one;
+	}
+	free(inos);
+	return rc;
+}
+
+void files_counts(struct library *lib, size_t *open, size_t *writing)
+{
+	*open = *writing = 0;
+	for (int i = 0; i < FILES_SHARDS; i++) {
+		struct files_shard *s = &lib->files->shards[i];
+
+		lock_lock(&s->lock);
+		for (const struct file *f = s->table; f; f = f->hh.next) {
+			*open += f->opens > 0;
+			*writing += f->writers > 0;
+		}
+		lock_unlock(&s->lock);
+	}
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Assets that are open in this process: reading, writing, and how content passes from object to draft and back.
+ *
+ * One struct file for each inode that is open, shared by all its handles and counted. Phases of its content:
+ *
+ *   SEALED   object or empty; reads go through a view.        first change -> DRAFT (overlay over the object, or plain when it was empty)
+ *   DRAFT    being written; reads and writes go to the draft.  last writer closes -> the sealer is told
+ *   SEALING  the sealer reads the draft; reads go on.          a change -> DRAFT (the seal is given up); done -> SEALED
+ *   COMMIT   the seal's rows are being written (short).        changes wait for SEALED
+ *
+ * Size, mtime and ctime of an open file are here first and reach the metadata on flush, fsync, last close and by the clock.
+ * Content that no entry names and no one has open is freed (see tree.h).
+ */
+#ifndef GARNER_LIBRARY_FILE_H
+#define GARNER_LIBRARY_FILE_H
+
+#include "library/tree.h"
+
+struct file;
+
+/*
+ * Opens the asset `ino` (flags: the O_ACCMODE bits, O_TRUNC). On 0 *out is the caller's, for file_close() with the same access mode. -ENOENT, -EISDIR (a folder), -EINVAL (not an asset), -EROFS.
+ */
+int file_open(struct library *lib, const struct actor *who, int64_t ino, int flags, struct file **out);
+
+/* tree_make() of an asset and file_open() in one transaction. */
+int file_create(struct library *lib, const struct actor *who, const struct tree_new *what, int flags, struct node *node, struct file **out);
+
+/* Counts down; the last writer's close queues the draft for sealing. Never fails: what could fail is done by file_flush(). */
+void file_close(struct file *f, int flags);
+
+int64_t file_ino(const struct file *f);
+ssize_t file_read(struct file *f, void *buf, size_t len, uint64_t off);
+ssize_t file_write(struct file *f, const void *buf, size_t len, uint64_t off);
+int file_truncate(struct file *f, uint64_t size);
+int file_allocate(struct file *f, int mode, uint64_t off, uint64_t len);
+int64_t file_seek(struct file *f, uint64_t off, int whence);
+/* copy_file_range(2): sealed bytes of `in` are shared, not copied; bytes of a draft are copied. Returns the count, short allowed. */
+ssize_t file_copy(struct file *in, uint64_t in_off, struct file *out, uint64_t out_off, uint64_t len);
+/* Records size, times and map in the metadata: what close(2) promises. */
+int file_flush(struct file *f);
+/* Content and metadata (and names) durable: what fsync(2) promises. */
+int file_sync(struct file *f, bool data_only);
+/* Times set by utimensat on an open file, or by the kernel's write-back; also updates the metadata. set: TREE_SET_* */
+int file_set_times(struct library *lib, const struct actor *who, int64_t ino, int set, const struct node *values);
+
+/* True while a handle that may write is open. */
+bool file_has_writer(struct file *f);
+
+/* The inodes that are open for writing now: *out is an array of *count numbers, freed by the caller with free(). 0 or -ENOMEM. */
+int files_writers(struct library *lib, int64_t **out, size_t *count);
+
+/* Open files, and those of them that are open for writing. Any thread. */
+void files_counts(struct library *lib, size_t *open, size_t *writing);
+
+/* file_flush() of each file that has something unsaved; the first error, after all were tried. */
+int files_flush(struct library *lib);
+
+/* Overwrites size, alloc, times of `n` with what is known here when the inode is open. */
+void file_overlay(struct library *lib, struct node *n);
+
+#endif

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The clock: what is done now and then by time alone. One thread; each duty is short, or comes in short steps, so that a stop is not
+ * kept waiting.
+ */
+#include "config.h"
+
+#include "library/sealer-internal.h"
+#include "util/err.h"
+#include "util/log.h"
+#include "util/time.h"
+
+#include <errno.h>
+
+/* Sizes of files that are open for long, then the log: what was written is older than one period at most when power fails. */
+static int clock_sync(struct sealer *s)
+{
+	int rc = files_flush(s->lib);
+
+	if (meta_dirty(library_meta(s->lib))) {
+		int synced = meta_sync(library_meta(s->lib));
+
+		rc = rc ? rc : synced;
+	}
+	return rc;
+}
+
+struct clock_duty {
+	const char *name; /* for the log */
+	int (*run)(struct sealer *s); /* 0; 1: there is more, again soon; <0 error */
+	int64_t every_ns; /* 0: the library's sync_every */
+};
+
+static const struct clock_duty clock_duties[] = {
+	{ "recording sizes and syncing the log", clock_sync, 0 },
+};
+
+enum { CLOCK_DUTIES = sizeof(clock_duties) / sizeof(*clock_duties) };
+
+#define CLOCK_MIN_NS (100 * TIME_NS_PER_MS)
+#define CLOCK_SOON_NS (200 * TIME_NS_PER_MS)
+
+static int64_t clock_period(const struct sealer *s, const struct clock_duty *duty)
+{
+	int64_t every = duty->every_ns ? duty->every_ns : s->lib->settings.sync_every_ns;
+
+	return every < CLOCK_MIN_NS ? CLOCK_MIN_NS : every;
+}
+
+/* Runs a duty and says when it is due again; an error is logged when it is another than the last time. */
+static int64_t clock_run(struct sealer *s, const struct clock_duty *duty, int *last)
+{
+	int rc = duty->run(s);
+
+	if (rc < 0 && rc != *last)
+		log_error("%s: %s", duty->name, err_text(rc));
+	*last = rc < 0 ? rc : 0;
+	return time_mono_ns() + (rc > 0 ? CLOCK_SOON_NS : clock_period(s, duty));
+}
+
+static int64_t clock_next(const int64_t due[CLOCK_DUTIES])
+{
+	int64_t next = due[0];
+
+	for (int i = 1; i < CLOCK_DUTIES; i++)
+		if (due[i] < next)
+			next = due[i];
+	return next;
+}
+
+/* False when the sealer stops. */
+static bool clock_wait(struct sealer *s, int64_t until_ns)
+{
+	lock_lock(&s->lock);
+	while (!s->stop && lock_cond_wait_until(&s->clock, &s->lock, until_ns) == 0)
+		continue;
+	bool stop = s->stop;
+
+	lock_unlock(&s->lock);
+	return !stop;
+}
+
+void *sealer_clock(void *arg)
+{
+	struct sealer *s = arg;
+	int64_t due[CLOCK_DUTIES];
+	int last[CLOCK_DUTIES] = { 0 };
+
+	for (int i = 0; i < CLOCK_DUTIES; i++)
+		due[i] = time_mono_ns() + clock_period(s, &clock_duties[i]);
+	while (clock_wait(s, clock_next(due)))
+		for (int i = 0; i < CLOCK_DUTIES; i++)
+			if (due[i] <= time_mono_ns())
+				due[i] = clock_run(s, &clock_duties[i], &last[i]);
+	return NULL;
+}
