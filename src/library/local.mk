@@ -3,6 +3,11 @@ noinst_LIBRARIES += liblibrary.a
 liblibrary_a_SOURCES = \
 	src/library/acl.c \
 	src/library/acl.h \
+	src/library/check-internal.h \
+	src/library/check-objects.c \
+	src/library/check-places.c \
+	src/library/check.c \
+	src/library/check.h \
 	src/library/control-client.c \
 	src/library/control-internal.h \
 	src/library/control-request.c \
@@ -32,6 +37,8 @@ liblibrary_a_SOURCES = \
 	src/library/node.c \
 	src/library/node.h \
 	src/library/recover.c \
+	src/library/report.c \
+	src/library/report.h \
 	src/library/sealer-clock.c \
 	src/library/sealer-internal.h \
 	src/library/sealer-queue.c \
@@ -40,11 +47,14 @@ liblibrary_a_SOURCES = \
 	src/library/settings.c \
 	src/library/settings.h \
 	src/library/tree-add.c \
+	src/library/tree-check.c \
 	src/library/tree-internal.h \
 	src/library/tree-make.c \
 	src/library/tree-path.c \
 	src/library/tree-rename.c \
 	src/library/tree-set.c \
+	src/library/tree-sweep.c \
+	src/library/tree-trash.c \
 	src/library/tree-unlink.c \
 	src/library/tree-xattr.c \
 	src/library/tree.c \

@@ -19,6 +19,7 @@
 enum {
 	TREE_PAGE = 256,         /* rows read at once where a list may be long */
 	TREE_FOLDER_SIZE = 4096, /* st_size of a folder */
+	TREE_DEPTH_MAX = 100000, /* folders above one another; more is a circle */
 };
 #define TREE_LINK_MAX INT64_C(2147483647)
 

@@ -8,8 +8,6 @@
 #include <errno.h>
 #include <string.h>
 
-enum { TREE_DEPTH_MAX = 100000 }; /* more is a circle */
-
 /* The next part of a path at *at, past the slashes before it; false at the end. */
 static bool tree_path_part(const char **at, const char **name, size_t *len)
 {
