@@ -14,4 +14,5 @@ LINT_SHELL += \
 	tests/check-shell.sh
 
 include tests/unit/local.mk
+include tests/fuzz/local.mk
 include tests/mount/local.mk

@@ -41,7 +41,7 @@ struct chunker_params {
 };
 
 enum {
-	CHUNKER_WINDOW = 64, /* bytes that a boundary depends on */
+	CHUNKER_WINDOW = 64,             /* bytes that a boundary depends on */
 	CHUNKER_LEN_MAX = 256 * 1048576, /* no chunk is longer */
 };
 

@@ -28,7 +28,7 @@ struct cut_slot {
 	uint8_t *data; /* chunker's max bytes, NULL until first used */
 	struct cut_chunk chunk;
 	enum cut_state state; /* under the lock */
-	int err; /* of hashing */
+	int err;              /* of hashing */
 };
 
 struct cut {
@@ -37,9 +37,9 @@ struct cut {
 	struct pool *pool;
 	unsigned count; /* of slots */
 
-	struct lock lock; /* guards what follows, but for the buffers' bytes */
+	struct lock lock;      /* guards what follows, but for the buffers' bytes */
 	struct lock_cond done; /* a slot became DONE */
-	unsigned refs; /* the owner's and the helpers' */
+	unsigned refs;         /* the owner's and the helpers' */
 	unsigned head; /* the oldest slot of the ring; written by the calling thread alone */
 	unsigned used; /* slots in the ring; as head */
 	struct cut_slot slots[];

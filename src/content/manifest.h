@@ -27,7 +27,7 @@ enum { MANIFEST_VERSION = 1 };
 struct manifest {
 	enum hash_algo algo;
 	uint64_t size; /* of the object */
-	uint64_t at; /* what the parts so far sum up to */
+	uint64_t at;   /* what the parts so far sum up to */
 	uint64_t hole; /* the end of `at` that is a hole not yet written */
 	struct buf bytes;
 };

@@ -44,8 +44,9 @@ struct conf_reader {
 };
 
 /* Writes "NAME:LINE: text"; running out of memory only costs the text. */
-__attribute__((format(printf, 4, 5))) static void conf_complain(
-	const struct conf *c, int line, struct buf *why, const char *format, ...)
+__attribute__((format(printf, 4, 5))) static void conf_complain(const struct conf *c, int line,
+								struct buf *why, const char *format,
+								...)
 {
 	va_list args;
 
@@ -76,8 +77,8 @@ static void conf_entry_free(struct conf_entry *e)
 	free(e);
 }
 
-static struct conf_entry *conf_entry_new(
-	const char *section, const char *key, const char *value, int line)
+static struct conf_entry *conf_entry_new(const char *section, const char *key, const char *value,
+					 int line)
 {
 	struct conf_entry *e = calloc(1, sizeof(*e));
 
@@ -229,15 +230,15 @@ const char *conf_text(struct conf *c, const char *section, const char *key)
 
 /* The getters' ending: PARSED is what reading the key's value gave. */
 static int conf_got(const struct conf *c, const char *section, const char *key, int parsed,
-	const char *wanted, struct buf *why)
+		    const char *wanted, struct buf *why)
 {
 	const struct conf_entry *e = conf_find(c, section, key);
 
 	if (!parsed)
 		return 1;
 	conf_complain(c, e->line, why, "%s.%s: %s is not %s%s", section, key,
-		log_name(e->value, strlen(e->value)), wanted,
-		parsed == -ERANGE ? " that fits" : "");
+		      log_name(e->value, strlen(e->value)), wanted,
+		      parsed == -ERANGE ? " that fits" : "");
 	return -EINVAL;
 }
 
@@ -249,18 +250,18 @@ int conf_size(struct conf *c, const char *section, const char *key, uint64_t *ou
 		    : 0;
 }
 
-int conf_duration(
-	struct conf *c, const char *section, const char *key, int64_t *out, struct buf *why)
+int conf_duration(struct conf *c, const char *section, const char *key, int64_t *out,
+		  struct buf *why)
 {
 	const char *text = conf_text(c, section, key);
 
-	return text
-		? conf_got(c, section, key, parse_duration(text, out), "a time such as 30d", why)
-		: 0;
+	return text ? conf_got(c, section, key, parse_duration(text, out), "a time such as 30d",
+			       why)
+		    : 0;
 }
 
 int conf_u64(struct conf *c, const char *section, const char *key, uint64_t max, uint64_t *out,
-	struct buf *why)
+	     struct buf *why)
 {
 	const char *text = conf_text(c, section, key);
 
@@ -283,6 +284,6 @@ int conf_check(const struct conf *c, struct buf *why)
 	if (!e)
 		return 0;
 	conf_complain(c, e->line, why, "unknown key %s in section %s",
-		log_name(e->key, strlen(e->key)), log_name(e->section, strlen(e->section)));
+		      log_name(e->key, strlen(e->key)), log_name(e->section, strlen(e->section)));
 	return -EINVAL;
 }

@@ -63,7 +63,7 @@ static size_t log_escape(const char *text, size_t len, const char *extra, char *
 		unsigned char byte = (unsigned char)*text;
 		bool c1 = step == 2 && byte == 0xc2 && (unsigned char)text[1] < 0xa0;
 		bool plain = step && !c1 && byte >= 0x20 && byte != 0x7f &&
-			!(step == 1 && strchr(extra, byte));
+			     !(step == 1 && strchr(extra, byte));
 		size_t take = plain ? step : LOG_ESCAPE_LEN;
 
 		if (at + take + 3 > out_max)

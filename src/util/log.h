@@ -14,8 +14,8 @@
 
 enum log_level {
 	LOG_LEVEL_ERROR, /* something asked for was not done */
-	LOG_LEVEL_WARN, /* done, but someone should look */
-	LOG_LEVEL_INFO, /* starts, stops, background work finished */
+	LOG_LEVEL_WARN,  /* done, but someone should look */
+	LOG_LEVEL_INFO,  /* starts, stops, background work finished */
 	LOG_LEVEL_DEBUG,
 };
 

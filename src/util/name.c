@@ -45,11 +45,11 @@ static int name_fold_ascii(const char *name, size_t len, struct buf *out)
 }
 
 /* utf8proc_map() with its three outcomes: 1 mapped, 0 not UTF-8, -ENOMEM. */
-static int name_map(
-	const void *text, size_t len, int options, utf8proc_uint8_t **out, size_t *out_len)
+static int name_map(const void *text, size_t len, int options, utf8proc_uint8_t **out,
+		    size_t *out_len)
 {
-	utf8proc_ssize_t got = utf8proc_map(
-		text, (utf8proc_ssize_t)len, out, (utf8proc_option_t)options);
+	utf8proc_ssize_t got = utf8proc_map(text, (utf8proc_ssize_t)len, out,
+					    (utf8proc_option_t)options);
 
 	if (got == UTF8PROC_ERROR_NOMEM)
 		return -ENOMEM;
@@ -72,7 +72,7 @@ int name_fold(const char *name, size_t len, struct buf *out)
 
 	if (got > 0)
 		got = name_map(nfd, nfd_len, UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_CASEFOLD,
-			&folded, &folded_len);
+			       &folded, &folded_len);
 	if (got < 0)
 		return got;
 	return got ? buf_add(out, folded, folded_len) : buf_add(out, name, len);

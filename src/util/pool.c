@@ -171,7 +171,7 @@ static int pool_add(struct pool *p, pool_task task, void *arg, bool wait)
 		err = -EAGAIN;
 	} else {
 		p->items[(p->first + p->count) % p->cap] = (struct pool_item){ .task = task,
-			.arg = arg };
+									       .arg = arg };
 		p->count++;
 		lock_cond_signal(&p->added);
 	}

@@ -55,7 +55,7 @@ void time_format(int64_t ns, char text[TIME_TEXT_LEN])
 	gmtime_r(&ts.tv_sec, &tm);
 	/* The modulus tells the compiler that the year has four digits. */
 	snprintf(text, TIME_TEXT_LEN, "%04u-%02u-%02uT%02u:%02u:%02u.%09uZ",
-		(unsigned)(tm.tm_year + 1900) % 10000, (unsigned)(tm.tm_mon + 1) % 100,
-		(unsigned)tm.tm_mday % 100, (unsigned)tm.tm_hour % 100, (unsigned)tm.tm_min % 100,
-		(unsigned)tm.tm_sec % 100, (unsigned)ts.tv_nsec % 1000000000);
+		 (unsigned)(tm.tm_year + 1900) % 10000, (unsigned)(tm.tm_mon + 1) % 100,
+		 (unsigned)tm.tm_mday % 100, (unsigned)tm.tm_hour % 100, (unsigned)tm.tm_min % 100,
+		 (unsigned)tm.tm_sec % 100, (unsigned)ts.tv_nsec % 1000000000);
 }

@@ -11,11 +11,16 @@
 static bool utf8_second_ok(uint8_t first, uint8_t second)
 {
 	switch (first) {
-	case 0xe0: return second >= 0xa0 && second <= 0xbf;
-	case 0xed: return second >= 0x80 && second <= 0x9f;
-	case 0xf0: return second >= 0x90 && second <= 0xbf;
-	case 0xf4: return second >= 0x80 && second <= 0x8f;
-	default: return second >= 0x80 && second <= 0xbf;
+	case 0xe0:
+		return second >= 0xa0 && second <= 0xbf;
+	case 0xed:
+		return second >= 0x80 && second <= 0x9f;
+	case 0xf0:
+		return second >= 0x90 && second <= 0xbf;
+	case 0xf4:
+		return second >= 0x80 && second <= 0x8f;
+	default:
+		return second >= 0x80 && second <= 0xbf;
 	}
 }
 

@@ -19,7 +19,8 @@ void uuid_ordered(struct uuid *out)
 {
 	int64_t now = time_now_ns();
 	uint64_t ms = (uint64_t)(now / TIME_NS_PER_MS);
-	unsigned fraction = (unsigned)((uint64_t)(now % TIME_NS_PER_MS) * 4096 / (uint64_t)TIME_NS_PER_MS);
+	unsigned fraction = (unsigned)((uint64_t)(now % TIME_NS_PER_MS) * 4096 /
+				       (uint64_t)TIME_NS_PER_MS);
 
 	uuid_random(out);
 	for (int i = 0; i < 6; i++)
