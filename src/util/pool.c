@@ -11,9 +11,9 @@
 
 #include "util/pool.h"
 #include "util/lock.h"
+#include "util/thread.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,22 +120,17 @@ static void pool_join(struct pool *p, unsigned count, enum pool_phase during, en
 	lock_unlock(&p->lock);
 }
 
-/* Creates the threads, with all signals blocked; the number made. */
+/* Starts the threads; the number made. */
 static unsigned pool_spawn(struct pool *p, int *err)
 {
-	sigset_t all, before;
 	unsigned made = 0;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
 	while (made < p->threads) {
-		*err = -pthread_create(&p->ids[made], NULL, pool_run, p);
+		*err = thread_start(p->name, pool_run, p, &p->ids[made]);
 		if (*err)
 			break;
-		pthread_setname_np(p->ids[made], p->name);
 		made++;
 	}
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return made;
 }
 

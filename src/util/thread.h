@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Starting a thread that lives as long as the part that it serves. */
-#ifndef UTIL_THREAD_H
-#define UTIL_THREAD_H
+#ifndef GARNER_UTIL_THREAD_H
+#define GARNER_UTIL_THREAD_H
 
 #include <pthread.h>
 

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "../unit.h"
+#include "util/time.h"
 #include "util/uuid.h"
 
 #include <errno.h>
@@ -19,6 +20,30 @@ START_TEST(random_ones_are_version_4_and_differ)
 		for (int k = 0; k < i; k++)
 			ck_assert(!uuid_equal(&all[i], &all[k]));
 	}
+}
+END_TEST
+
+START_TEST(ordered_ones_are_version_7_and_sort_by_time)
+{
+	struct uuid earlier, later;
+
+	uuid_ordered(&earlier);
+	for (int i = 0; i < 100; i++) {
+		int64_t start = time_mono_ns();
+
+		while (time_mono_ns() - start < 1000)
+			;
+		uuid_ordered(&later);
+		ck_assert_int_eq(later.b[6] >> 4, 7);
+		ck_assert_int_eq(later.b[8] >> 6, 2);
+		ck_assert_int_lt(memcmp(earlier.b, later.b, 8), 0);
+		earlier = later;
+	}
+	uint64_t ms = 0;
+
+	for (int i = 0; i < 6; i++)
+		ms = ms << 8 | later.b[i];
+	ck_assert_int_lt(llabs((long long)ms - time_now_ns() / TIME_NS_PER_MS), 5000);
 }
 END_TEST
 
@@ -67,5 +92,6 @@ START_TEST(nil_is_all_zero)
 }
 END_TEST
 
-UNIT_MAIN("uuid", 10, random_ones_are_version_4_and_differ, text_goes_round, other_text_is_refused,
+UNIT_MAIN("uuid", 10, random_ones_are_version_4_and_differ,
+	  ordered_ones_are_version_7_and_sort_by_time, text_goes_round, other_text_is_refused,
 	  nil_is_all_zero)
