@@ -7,14 +7,16 @@
 check_tree() {
 	(cd "$1" && find src tools \( -name '*.c' -o -name '*.h' -o -name '*.def' \) -print0 2>/dev/null |
 		xargs -0r awk '
-	# The rank of a folder; those of one rank do not include one another.
+	# The rank of a folder; those of one rank do not include one another. The local store keeps
+	# its places in the metadata, and so lies above it.
 	function rank(folder) {
 		if (folder == "util") return 1
-		if (folder == "backend/meta" || folder == "backend/store") return 2
-		if (folder == "content") return 3
-		if (folder == "library") return 4
-		if (folder == "fuse" || folder == "api" || folder == "agent") return 5
-		if (folder == "tools") return 6
+		if (folder == "backend/meta") return 2
+		if (folder == "backend/store") return 3
+		if (folder == "content") return 4
+		if (folder == "library") return 5
+		if (folder == "fuse" || folder == "api" || folder == "agent") return 6
+		if (folder == "tools") return 7
 		return 0
 	}
 	function folder_of(path) {
@@ -52,7 +54,8 @@ check_tree() {
 		if (header == "config.h")
 			next
 		if (header !~ /\//) {
-			wrong("a path from src/, or tools/, is wanted")
+			if (here != "tools")
+				wrong("a path from src/ is wanted")
 			next
 		}
 		there = folder_of(header)
@@ -83,7 +86,9 @@ plant src/backend/meta/sqlite-stmt.c '#include <sqlite3.h>' 0
 plant tools/mv.c '#include "fuse/mount.h"' 0
 plant src/util/buf.c '#include "content/draft.h"' 1
 plant src/content/draft.c '#include "library/tree.h"' 1
-plant src/backend/store/local.c '#include "backend/meta/meta.h"' 1
+plant src/backend/store/local.c '#include "backend/meta/meta.h"' 0
+plant tools/mv.c '#include "cmd.h"' 0
+plant src/backend/store/local.c '#include "content/draft.h"' 1
 plant src/backend/meta/sqlite.c '#include "backend/store/store.h"' 1
 plant src/fuse/ops.c '#include "api/server.h"' 1
 plant src/api/server.c '#include "fuse/mount.h"' 1

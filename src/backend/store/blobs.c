@@ -179,7 +179,7 @@ int blobs_sync_names(struct blobs *b)
 	/* A name that another thread is syncing right now is not durable yet. */
 	while (b->syncing)
 		lock_cond_wait(&b->synced, &b->lock);
-	if (!memchr(b->unsynced, true, sizeof b->unsynced)) {
+	if (!memchr(b->unsynced, 1, sizeof b->unsynced)) {
 		lock_unlock(&b->lock);
 		return 0;
 	}
