@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the files of src/fuse share. */
+#ifndef GARNER_FUSE_MOUNT_INTERNAL_H
+#define GARNER_FUSE_MOUNT_INTERNAL_H
+
+#define FUSE_USE_VERSION 312
+
+#include <fuse_lowlevel.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "fuse/mount.h"
+#include "library/file.h"
+#include "library/tree.h"
+
+#define MOUNT_TIMEOUT_S                                                                            \
+	86400.0 /* names and attributes, known and unknown: every change is notified */
+
+struct mount {
+	struct library *lib;
+	struct mount_options opts;
+	char *mountpoint;
+	struct fuse_session *se;
+	bool mounted;
+	void (*ready)(void *arg);
+	void *ready_arg;
+	pthread_t *workers;
+	int worker_count;
+	atomic_int workers_alive;
+	pthread_t signals; /* the thread that waits for SIGTERM and the like */
+};
+
+/* What fi->fh points at for an open asset. */
+struct mount_handle {
+	struct file *file;
+	int flags;            /* access mode it was opened with */
+	atomic_bool accessed; /* atime was seen to */
+};
+
+/* The mount of a request. */
+struct mount *mount_of(fuse_req_t req);
+
+/* Who sent the request, for permissions of new nodes and the journal; squashing applied. */
+struct actor mount_actor(fuse_req_t req);
+
+/* Answers with an error (0 or negative, ours or errno). */
+void mount_reply_err(fuse_req_t req, int err);
+
+/* Fills what the kernel keeps of a node: number, attributes, timeouts. */
+void mount_fill_entry(const struct mount *m, const struct node *n, struct fuse_entry_param *e);
+
+/* stat(2) form of a node with squashing applied. */
+void mount_fill_stat(const struct mount *m, const struct node *n, struct stat *st);
+
+/* Records the access time of `n` if the mount's rule (noatime, relatime, strictatime) asks for it. Failure is not the reader's. */
+void mount_note_access(struct mount *m, int64_t ino);
+
+/* The request handlers, by the file that holds them; contracts are those of struct fuse_lowlevel_ops. */
+void mount_add_name_ops(struct fuse_lowlevel_ops *ops);
+void mount_add_attr_ops(struct fuse_lowlevel_ops *ops);
+void mount_add_file_ops(struct fuse_lowlevel_ops *ops);
+void mount_add_dir_ops(struct fuse_lowlevel_ops *ops);
+void mount_add_xattr_ops(struct fuse_lowlevel_ops *ops);
+
+/* Begins to turn changes by other processes into kernel invalidations, and ends it. */
+int mount_notify_start(struct mount *m);
+void mount_notify_stop(struct mount *m);
+
+/* Asks the kernel to write back every dirty page of files that are open for writing, and waits for it. */
+void mount_write_back(struct mount *m);
+
+#endif

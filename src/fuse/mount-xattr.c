@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Requests about extended attributes; POSIX ACLs come as system.posix_acl_*. */
+#include "config.h"
+
+#include <errno.h>
+
+#include "fuse/mount-internal.h"
+
+/* Size 0 asks for the length alone. */
+static void reply_bytes(fuse_req_t req, int err, const struct buf *b, size_t size)
+{
+	if (err)
+		mount_reply_err(req, err);
+	else if (!size)
+		fuse_reply_xattr(req, b->len);
+	else if (b->len > size)
+		mount_reply_err(req, -ERANGE);
+	else
+		fuse_reply_buf(req, b->data, b->len);
+}
+
+static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+	struct buf value = BUF_INIT;
+	int err = tree_xattr_get(mount_of(req)->lib, (int64_t)ino, name, &value);
+
+	reply_bytes(req, err, &value, size);
+	buf_release(&value);
+}
+
+static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
+{
+	struct buf names = BUF_INIT;
+	int err = tree_xattr_list(mount_of(req)->lib, (int64_t)ino, &names);
+
+	reply_bytes(req, err, &names, size);
+	buf_release(&names);
+}
+
+static void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,
+			size_t size, int flags)
+{
+	struct actor who = mount_actor(req);
+
+	mount_reply_err(req, tree_xattr_set(mount_of(req)->lib, &who, (int64_t)ino, name, value,
+					    size, flags));
+}
+
+static void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
+{
+	struct actor who = mount_actor(req);
+
+	mount_reply_err(req, tree_xattr_remove(mount_of(req)->lib, &who, (int64_t)ino, name));
+}
+
+void mount_add_xattr_ops(struct fuse_lowlevel_ops *ops)
+{
+	ops->getxattr = op_getxattr;
+	ops->listxattr = op_listxattr;
+	ops->setxattr = op_setxattr;
+	ops->removexattr = op_removexattr;
+}

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The life of a mount: options, the session, the workers, the end.
+ *
+ * The workers are our own threads, all alive from beginning to end: each reads a request and answers it. They end when the kernel says that the
+ * filesystem is gone (ENODEV), or when the signal thread has seen the last of the writes to us and shakes them out of their read.
+ */
+#include "config.h"
+
+#include "fuse/mount.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fuse/mount-internal.h"
+#include "util/buf.h"
+#include "util/cleanup.h"
+#include "util/err.h"
+#include "util/log.h"
+
+#define DEFAULT_THREADS 10
+#define SHAKE_MS 10 /* how often a worker that must end is woken */
+
+struct mount *mount_of(fuse_req_t req)
+{
+	return fuse_req_userdata(req);
+}
+
+struct actor mount_actor(fuse_req_t req)
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+	const struct mount *m = mount_of(req);
+
+	return (struct actor){ .uid = m->opts.squash_uid ? m->opts.uid : ctx->uid,
+			       .gid = m->opts.squash_gid ? m->opts.gid : ctx->gid,
+			       .umask = ctx->umask };
+}
+
+void mount_reply_err(fuse_req_t req, int err)
+{
+	fuse_reply_err(req, err_errno(err));
+}
+
+static void want(struct fuse_conn_info *conn, unsigned caps)
+{
+	conn->want |= conn->capable & caps;
+}
+
+static void op_init(void *userdata, struct fuse_conn_info *conn)
+{
+	struct mount *m = userdata;
+
+	want(conn, FUSE_CAP_ASYNC_READ | FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_EXPORT_SUPPORT |
+			   FUSE_CAP_DONT_MASK | FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
+			   FUSE_CAP_ASYNC_DIO | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_POSIX_ACL |
+			   FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_EXPLICIT_INVAL_DATA);
+	conn->want &= ~(unsigned)(FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_SPLICE_READ |
+				  FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE |
+				  FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS);
+	if (m->opts.writeback)
+		want(conn, FUSE_CAP_WRITEBACK_CACHE);
+	m->opts.writeback = conn->want & FUSE_CAP_WRITEBACK_CACHE;
+	conn->time_gran = 1;
+	conn->max_background = 64;
+	conn->congestion_threshold = 48;
+	if (m->ready)
+		m->ready(m->ready_arg);
+	m->ready = NULL;
+}
+
+static const struct fuse_lowlevel_ops *operations(void)
+{
+	static struct fuse_lowlevel_ops ops;
+
+	ops.init = op_init;
+	mount_add_name_ops(&ops);
+	mount_add_attr_ops(&ops);
+	mount_add_file_ops(&ops);
+	mount_add_dir_ops(&ops);
+	mount_add_xattr_ops(&ops);
+	return &ops;
+}
+
+/* ',' and '\' would end an option's value. */
+static int add_escaped(struct buf *b, const char *text)
+{
+	int err = 0;
+
+	for (; *text && !err; text++) {
+		if (*text == ',' || *text == '\\')
+			err = buf_add_byte(b, '\\');
+		if (!err)
+			err = buf_add_byte(b, (unsigned char)*text);
+	}
+	return err;
+}
+
+static int build_options(const struct mount *m, struct buf *b)
+{
+	const struct mount_options *o = &m->opts;
+	bool root = geteuid() == 0;
+	int err = buf_add_str(b, "default_permissions,subtype=garner,fsname=");
+
+	if (!err)
+		err = add_escaped(b, library_path(m->lib));
+	if (!err)
+		err = buf_add_str(b, o->read_only ? ",ro" : ",rw");
+	if (!err && o->allow_other)
+		err = buf_add_str(b, ",allow_other");
+	if (!err)
+		err = buf_add_str(b, root && o->dev ? ",dev" : ",nodev");
+	if (!err)
+		err = buf_add_str(b, root && o->suid ? ",suid" : ",nosuid");
+	if (!err && !o->exec)
+		err = buf_add_str(b, ",noexec");
+	if (!err && o->kernel && *o->kernel)
+		err = buf_printf(b, ",%s", o->kernel);
+	return err;
+}
+
+static int session_new(struct mount *m)
+{
+	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+	struct buf options CLEANUP_BUF = BUF_INIT;
+	int err = build_options(m, &options);
+
+	if (err)
+		return err;
+	if (fuse_opt_add_arg(&args, "garner") || fuse_opt_add_arg(&args, "-o") ||
+	    fuse_opt_add_arg(&args, options.data) ||
+	    (m->opts.debug && fuse_opt_add_arg(&args, "-d"))) {
+		fuse_opt_free_args(&args);
+		return -ENOMEM;
+	}
+	m->se = fuse_session_new(&args, operations(), sizeof(struct fuse_lowlevel_ops), m);
+	fuse_opt_free_args(&args);
+	return m->se ? 0 : -EINVAL;
+}
+
+/* Tells the likeliest obstacles apart, for libfuse gives one answer to all. */
+static int check_mountpoint(const char *mountpoint)
+{
+	struct stat st;
+
+	if (stat(mountpoint, &st) && errno == ENOTCONN) {
+		log_warn("%s: a mount whose daemon died is still there; unmounting it", mountpoint);
+		if (mount_detach(mountpoint, true))
+			return -ENOTCONN;
+	}
+	if (stat(mountpoint, &st))
+		return -errno;
+	if (!S_ISDIR(st.st_mode))
+		return -ENOTDIR;
+	if (access("/dev/fuse", F_OK))
+		return -ENODEV;
+	return 0;
+}
+
+int mount_new(struct library *lib, const char *mountpoint, const struct mount_options *opts,
+	      struct mount **out)
+{
+	struct mount *m = calloc(1, sizeof *m);
+	int err;
+
+	if (!m)
+		return -ENOMEM;
+	m->lib = lib;
+	m->opts = *opts;
+	err = check_mountpoint(mountpoint);
+	if (!err) {
+		m->mountpoint = realpath(mountpoint, NULL);
+		err = m->mountpoint ? session_new(m) : -errno;
+	}
+	if (!err) {
+		errno = 0;
+		if (fuse_session_mount(m->se, m->mountpoint))
+			err = errno ? -errno : -EPERM;
+		m->mounted = !err;
+	}
+	if (err) {
+		mount_free(m);
+		return err;
+	}
+	*out = m;
+	return 0;
+}
+
+void mount_free(struct mount *m)
+{
+	if (!m)
+		return;
+	if (m->mounted)
+		fuse_session_unmount(m->se);
+	if (m->se)
+		fuse_session_destroy(m->se);
+	free(m->mountpoint);
+	free(m->workers);
+	free(m);
+}
+
+static void *work(void *arg)
+{
+	struct mount *m = arg;
+	struct fuse_buf buf = { 0 };
+
+	while (!fuse_session_exited(m->se)) {
+		int got = fuse_session_receive_buf(m->se, &buf);
+
+		if (got == -EINTR || got == -EAGAIN)
+			continue;
+		if (got <= 0)
+			break;
+		fuse_session_process_buf(m->se, &buf);
+	}
+	fuse_session_exit(m->se);
+	free(buf.mem);
+	atomic_fetch_sub(&m->workers_alive, 1);
+	return NULL;
+}
+
+static void on_shake(int sig)
+{
+	(void)sig;
+}
+
+/* A worker blocked in its read ends only when a signal interrupts it; one may come just before the read, so it is sent until it is heard. */
+static void end_workers(struct mount *m)
+{
+	fuse_session_exit(m->se);
+	while (atomic_load(&m->workers_alive) > 0) {
+		for (int i = 0; i < m->worker_count; i++)
+			pthread_kill(m->workers[i], SIGUSR1);
+		usleep(SHAKE_MS * 1000);
+	}
+}
+
+/*
+ * Ends the mount from inside: unmounts while the workers still answer, so that the kernel hands over every dirty page. A mount in use is written
+ * back file by file and then taken away from its name.
+ */
+static void unmount_served(struct mount *m)
+{
+	int err = mount_detach(m->mountpoint, false);
+
+	if (err == -EBUSY) {
+		mount_write_back(m);
+		err = mount_detach(m->mountpoint, true);
+	}
+	if (err)
+		log_warn("%s: cannot unmount: %s", m->mountpoint, err_text(err));
+}
+
+static void *wait_signals(void *arg)
+{
+	struct mount *m = arg;
+	sigset_t set;
+	int sig;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR2);
+	if (sigwait(&set, &sig) || sig == SIGUSR2)
+		return NULL; /* the mount ended from outside */
+	log_info("%s: ending on signal %d", m->mountpoint, sig);
+	unmount_served(m);
+	end_workers(m);
+	return NULL;
+}
+
+/* Signals that end us are for the signal thread alone; a reader that goes away is no reason to die. */
+static void block_signals(void)
+{
+	static const int ours[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGPIPE };
+	struct sigaction shake = { .sa_handler = on_shake };
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+		sigaddset(&set, ours[i]);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	sigaction(SIGUSR1, &shake, NULL);
+}
+
+static int start_workers(struct mount *m)
+{
+	int count = m->opts.threads > 0 ? m->opts.threads : DEFAULT_THREADS;
+
+	m->workers = calloc((size_t)count, sizeof *m->workers);
+	if (!m->workers)
+		return -ENOMEM;
+	for (int i = 0; i < count; i++) {
+		int err;
+
+		atomic_fetch_add(&m->workers_alive, 1);
+		err = pthread_create(&m->workers[i], NULL, work, m);
+		if (err) {
+			atomic_fetch_sub(&m->workers_alive, 1);
+			if (m->worker_count)
+				break; /* fewer will do */
+			return -err;
+		}
+		m->worker_count++;
+	}
+	return 0;
+}
+
+int mount_serve(struct mount *m, void (*ready)(void *arg), void *arg)
+{
+	int err;
+
+	m->ready = ready;
+	m->ready_arg = arg;
+	block_signals();
+	err = library_start(m->lib);
+	if (err)
+		return err;
+	err = mount_notify_start(m);
+	if (err)
+		return err;
+	err = start_workers(m);
+	if (err) {
+		mount_notify_stop(m);
+		return err;
+	}
+	err = -pthread_create(&m->signals, NULL, wait_signals, m);
+	if (err)
+		end_workers(m);
+	for (int i = 0; i < m->worker_count; i++)
+		pthread_join(m->workers[i], NULL);
+	mount_notify_stop(m);
+	if (!err) {
+		pthread_kill(m->signals, SIGUSR2);
+		pthread_join(m->signals, NULL);
+	}
+	return err;
+}
