@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Chunks against the bytes in the blobs. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backend/store/blobs.h"
+#include "content/hash.h"
+#include "library/check-internal.h"
+#include "library/internal.h"
+#include "util/hex.h"
+#include "util/io.h"
+
+#define PAGE 256
+
+/* A chunk and one of its places; blob 0: it has none. */
+struct item {
+	int64_t chunk, refcount, blob;
+	uint64_t size, start;
+	struct hash hash;
+};
+
+struct page {
+	struct item *items;
+	size_t count, room;
+};
+
+static int add_item(void *arg, const struct meta_row *row)
+{
+	struct page *p = arg;
+	struct item *it;
+	const void *name;
+	size_t len;
+
+	if (p->count == p->room) {
+		size_t room = p->room ? 2 * p->room : PAGE;
+		struct item *items = realloc(p->items, room * sizeof *items);
+
+		if (!items)
+			return -ENOMEM;
+		p->items = items;
+		p->room = room;
+	}
+	it = &p->items[p->count++];
+	*it = (struct item){ .chunk = meta_row_int(row, 0),
+			     .size = (uint64_t)meta_row_int(row, 2),
+			     .refcount = meta_row_int(row, 3),
+			     .blob = meta_row_int(row, 4),
+			     .start = (uint64_t)meta_row_int(row, 5) };
+	name = meta_row_bytes(row, 1, &len);
+	if (len == HASH_LEN)
+		memcpy(it->hash.b, name, HASH_LEN);
+	return 0;
+}
+
+static int no_row(void *arg, const struct meta_row *row)
+{
+	(void)arg;
+	(void)row;
+	return 0;
+}
+
+/* Whether the place is still what was read: collection or healing may have moved it meanwhile. */
+static int still_there(struct check *c, const struct item *it)
+{
+	return META_QUERY(c->meta, CHECK_PLACE, no_row, NULL, META_I(it->chunk), META_I(it->blob),
+			  META_I(it->start));
+}
+
+/* 1 the bytes hash to the name, 0 they do not, negative: they could not be read. */
+static int hash_place(struct check *c, const struct item *it)
+{
+	struct blob *blob;
+	struct hash got;
+	ssize_t n;
+	int err;
+
+	if (it->size > c->room) {
+		uint8_t *buf = realloc(c->buf, it->size);
+
+		if (!buf)
+			return -ENOMEM;
+		c->buf = buf;
+		c->room = it->size;
+	}
+	err = blobs_get(c->lib->blobs, it->blob, &blob);
+	if (err)
+		return err;
+	n = io_pread_full(blob_fd(blob), c->buf, it->size, it->start);
+	blob_put(blob);
+	if (n < 0)
+		return (int)n;
+	c->result.bytes_hashed += (uint64_t)n;
+	if ((uint64_t)n < it->size)
+		return 0;
+	err = hash_data(c->lib->algo, c->buf, it->size, &got);
+	return err ? err : hash_equal(&got, &it->hash);
+}
+
+static int report_place(struct check *c, const struct item *it, const char *what)
+{
+	char hex[2 * HASH_LEN + 1];
+	int there = it->blob ? still_there(c, it) : 1;
+
+	if (there <= 0)
+		return there;
+	hex_encode(it->hash.b, HASH_LEN, hex);
+	check_fault(c, "chunk %.16s…: %s (blob %016llx at %llu, %llu bytes)", hex, what,
+		    (unsigned long long)it->blob, (unsigned long long)it->start,
+		    (unsigned long long)it->size);
+	return check_blame(c, it->chunk);
+}
+
+static int check_place(struct check *c, const struct item *it)
+{
+	int good;
+
+	c->result.chunks++;
+	if (!it->blob)
+		return it->refcount > 0 ? report_place(c, it, "held nowhere") : 0;
+	good = blobs_whole(c->lib->blobs, it->blob, it->start, it->size);
+	if (good == -ENOENT)
+		return report_place(c, it, "the blob's file is missing");
+	if (good < 0)
+		return report_place(c, it, "the blob cannot be read");
+	if (!good)
+		return report_place(c, it, "the blob is too short or has a hole there");
+	if (!(c->flags & CHECK_DEEP))
+		return 0;
+	good = hash_place(c, it);
+	if (good == -ENOMEM)
+		return good;
+	return good == 1 ? 0
+			 : report_place(c, it,
+					good < 0 ? "the bytes cannot be read"
+						 : "the bytes are not what was stored");
+}
+
+/* Drafts that nodes point at must have their file. */
+struct drafts {
+	int64_t (*pairs)[3];
+	size_t count, room;
+};
+
+static int add_draft(void *arg, const struct meta_row *row)
+{
+	struct drafts *d = arg;
+
+	if (d->count == d->room) {
+		size_t room = d->room ? 2 * d->room : 64;
+		int64_t(*pairs)[3] = realloc(d->pairs, room * sizeof *pairs);
+
+		if (!pairs)
+			return -ENOMEM;
+		d->pairs = pairs;
+		d->room = room;
+	}
+	for (int i = 0; i < 3; i++)
+		d->pairs[d->count][i] = meta_row_int(row, i);
+	d->count++;
+	return 0;
+}
+
+static int check_drafts(struct check *c)
+{
+	struct drafts d = { 0 };
+	int err = meta_query(c->meta, META_CHECK_DRAFTS, 0, NULL, add_draft, &d);
+
+	for (size_t i = 0; err >= 0 && i < d.count; i++) {
+		int64_t ino = d.pairs[i][0], blob = d.pairs[i][1];
+
+		if (d.pairs[i][2] != 1)
+			check_fault(c, "inode %lld: its draft %016llx is not a draft",
+				    (long long)ino, (unsigned long long)blob);
+		else if (blobs_stat(c->lib->blobs, blob, NULL, NULL) == -ENOENT)
+			check_fault(c, "inode %lld: the file of its draft %016llx is missing",
+				    (long long)ino, (unsigned long long)blob);
+	}
+	free(d.pairs);
+	return err < 0 ? err : 0;
+}
+
+static int take_count(void *arg, const struct meta_row *row)
+{
+	*(uint64_t *)arg = (uint64_t)meta_row_int(row, 0);
+	return 0;
+}
+
+static int check_page(struct check *c, struct page *p, uint64_t total)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		int err = check_place(c, &p->items[i]);
+
+		if (err < 0)
+			return err;
+	}
+	if (c->watch->progress)
+		c->watch->progress(c->watch->arg, c->result.chunks, total);
+	return 0;
+}
+
+int check_places(struct check *c)
+{
+	struct page p = { 0 };
+	uint64_t total = 0;
+	int64_t last = 0;
+	int err = meta_query(c->meta, META_REPORT_CHUNKS, 0, NULL, take_count, &total);
+
+	while (err >= 0) {
+		p.count = 0;
+		err = META_QUERY(c->meta, CHECK_PLACES, add_item, &p, META_I(last), META_I(PAGE));
+		if (err <= 0)
+			break;
+		last = p.items[p.count - 1].chunk;
+		err = check_page(c, &p, total);
+	}
+	free(p.items);
+	return err < 0 ? err : check_drafts(c);
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config.h"
+
+#include "library/check.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include "library/check-internal.h"
+#include "library/tree.h"
+#include "util/buf.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+#include "util/time.h"
+
+void check_fault(struct check *c, const char *format, ...)
+{
+	CLEANUP_BUF struct buf line = BUF_INIT;
+	va_list args;
+
+	c->result.faults++;
+	va_start(args, format);
+	if (!buf_vprintf(&line, format, args))
+		c->watch->fault(c->watch->arg, buf_str(&line));
+	va_end(args);
+}
+
+static void take_line(void *arg, const char *line)
+{
+	check_fault(arg, "%s", line);
+}
+
+/* Inode numbers gathered by a query, since no query may run inside another. */
+struct inodes {
+	int64_t *list;
+	size_t count, room;
+};
+
+static int add_inode(void *arg, const struct meta_row *row)
+{
+	struct inodes *all = arg;
+
+	if (all->count == all->room) {
+		size_t room = all->room ? 2 * all->room : 16;
+		int64_t *list = realloc(all->list, room * sizeof *list);
+
+		if (!list)
+			return -ENOMEM;
+		all->list = list;
+		all->room = room;
+	}
+	all->list[all->count++] = meta_row_int(row, 0);
+	return 0;
+}
+
+static int mark(struct check *c, int64_t ino)
+{
+	struct meta_op *op = meta_op_new();
+	int err;
+
+	if (!op)
+		return -ENOMEM;
+	META_ADD(op, CHECK_MARK, META_ANY, 0, META_I(ino), META_I(NODE_INCONSISTENT),
+		 META_I(time_now_ns()));
+	err = meta_apply(c->meta, op);
+	meta_op_free(op);
+	return err;
+}
+
+static int blame_one(struct check *c, int64_t ino)
+{
+	CLEANUP_BUF struct buf path = BUF_INIT;
+	int err = tree_path(c->lib, ino, &path);
+
+	if (err && err != -ENOENT)
+		return err;
+	c->result.damaged_assets++;
+	if (err)
+		check_fault(c, "asset with inode %lld (in the trash): its content is damaged",
+			    (long long)ino);
+	else
+		check_fault(c, "%s: its content is damaged", log_name(path.data, path.len));
+	return c->flags & CHECK_REPAIR ? mark(c, ino) : 0;
+}
+
+static int blame_all(struct check *c, struct inodes *all, int err)
+{
+	for (size_t i = 0; err >= 0 && i < all->count; i++)
+		err = blame_one(c, all->list[i]);
+	free(all->list);
+	return err < 0 ? err : 0;
+}
+
+int check_blame(struct check *c, int64_t chunk)
+{
+	struct inodes all = { 0 };
+	int err = META_QUERY(c->meta, CHECK_USERS, add_inode, &all, META_I(chunk));
+
+	return blame_all(c, &all, err);
+}
+
+/* Assets and versions whose object is not there at all. */
+static int check_dangling(struct check *c)
+{
+	struct inodes all = { 0 };
+	int err = meta_query(c->meta, META_CHECK_DANGLING, 0, NULL, add_inode, &all);
+
+	err = blame_all(c, &all, err);
+	if (err)
+		return err;
+	all = (struct inodes){ 0 };
+	err = meta_query(c->meta, META_CHECK_VERSIONS, 0, NULL, add_inode, &all);
+	if (err > 0)
+		check_fault(c, "%d former versions have lost their content", err);
+	free(all.list);
+	return err < 0 ? err : 0;
+}
+
+static int check_all(struct check *c)
+{
+	int err = meta_check(c->meta, take_line, c);
+
+	if (err > 0)
+		return 0; /* a damaged database: what its rows say is worth nothing */
+	if (err >= 0)
+		err = tree_check(c->lib, take_line, c);
+	if (err >= 0)
+		err = check_objects(c);
+	if (!err)
+		err = check_dangling(c);
+	if (!err)
+		err = check_places(c);
+	return err;
+}
+
+int check_library(struct library *lib, int flags, const struct check_watch *watch,
+		  struct check_result *out)
+{
+	struct check c = { .lib = lib, .meta = library_meta(lib), .flags = flags, .watch = watch };
+	int err = check_all(&c);
+
+	free(c.buf);
+	*out = c.result;
+	return err < 0 ? err : 0;
+}
