@@ -1,5 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 bin_PROGRAMS += garner
 garner_SOURCES = \
-	tools/main.c
+	tools/cmd-du.c \
+	tools/cmd-fsck.c \
+	tools/cmd-history.c \
+	tools/cmd-init.c \
+	tools/cmd-ls.c \
+	tools/cmd-mount.c \
+	tools/cmd-mount.h \
+	tools/cmd-print.c \
+	tools/cmd-status.c \
+	tools/cmd-tree.c \
+	tools/cmd-umount.c \
+	tools/cmd.c \
+	tools/cmd.h \
+	tools/main.c \
+	tools/mount-options.c
 garner_LDADD = $(MOUNT_LIBS) $(JANSSON_LIBS)

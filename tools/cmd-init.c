@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* garner init: makes a library. */
+#include "config.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd.h"
+#include "util/parse.h"
+
+enum { KEY_CHUNKER = 256, KEY_MIN, KEY_AVG, KEY_MAX, KEY_HASH };
+
+static const struct cmd_option options[] = {
+	{ "chunker", KEY_CHUNKER, "KIND", "how content is cut: fastcdc (default) or fixed" },
+	{ "chunk-min", KEY_MIN, "SIZE", "smallest chunk (default 1MiB)" },
+	{ "chunk-avg", KEY_AVG, "SIZE", "average chunk, or the size of fixed ones (default 4MiB)" },
+	{ "chunk-max", KEY_MAX, "SIZE", "largest chunk (default 8MiB)" },
+	{ "hash", KEY_HASH, "NAME", "what chunks are named by: sha256 (default) or blake3" },
+	{ 0 },
+};
+
+static int parse_chunk_size(const char *text, uint32_t *out)
+{
+	uint64_t size;
+
+	if (parse_size(text, &size) || size == 0 || size > UINT32_MAX)
+		return -1;
+	*out = (uint32_t)size;
+	return 0;
+}
+
+static int set_chunker(const char *name, struct chunker_params *p)
+{
+	if (strcmp(name, "fastcdc") == 0)
+		p->kind = CHUNKER_FASTCDC;
+	else if (strcmp(name, "fixed") == 0)
+		p->kind = CHUNKER_FIXED;
+	else
+		return -1;
+	return 0;
+}
+
+/* Sizes not given follow from the average, in the proportions of the default. */
+static void fill_sizes(struct chunker_params *p)
+{
+	const struct chunker_params normal = CHUNKER_DEFAULT;
+
+	if (!p->avg)
+		p->avg = normal.avg;
+	if (!p->min)
+		p->min = p->kind == CHUNKER_FIXED ? p->avg : p->avg / 4;
+	if (!p->max)
+		p->max = p->kind == CHUNKER_FIXED ? p->avg : p->avg * 2;
+}
+
+static int set_option(const struct cmd *cmd, int key, const char *value, struct library_params *p)
+{
+	int bad = 0;
+
+	switch (key) {
+	case KEY_CHUNKER:
+		bad = set_chunker(value, &p->chunker);
+		break;
+	case KEY_MIN:
+		bad = parse_chunk_size(value, &p->chunker.min);
+		break;
+	case KEY_AVG:
+		bad = parse_chunk_size(value, &p->chunker.avg);
+		break;
+	case KEY_MAX:
+		bad = parse_chunk_size(value, &p->chunker.max);
+		break;
+	case KEY_HASH:
+		bad = hash_algo_read(value, &p->algo);
+		break;
+	}
+	return bad ? cmd_usage(cmd, "'%s' is no fit value for this option", value) : CMD_OK;
+}
+
+static int run(const struct cmd *cmd, int argc, char **argv)
+{
+	struct library_params p = { .chunker.kind = CHUNKER_FASTCDC,
+				    .algo = HASH_SHA256,
+				    .uid = geteuid(),
+				    .gid = getegid(),
+				    .mode = 0755 };
+	struct cmd_line l;
+	int key, err;
+
+	cmd_begin(&l, cmd, argc, argv);
+	while ((key = cmd_next(&l)) >= 0) {
+		int code = set_option(cmd, key, l.value, &p);
+
+		if (code)
+			return code;
+	}
+	if (key == CMD_STOP)
+		return l.exit;
+	fill_sizes(&p.chunker);
+	if (chunker_check(&p.chunker))
+		return cmd_usage(
+			cmd,
+			"chunk sizes must rise from --chunk-min over --chunk-avg to --chunk-max");
+	err = library_init(l.argv[0], &p);
+	if (err)
+		return cmd_fail(cmd, l.argv[0], err);
+	printf("Made the library %s.\nMount it with: garner mount %s MOUNTPOINT\n", l.argv[0],
+	       l.argv[0]);
+	return CMD_OK;
+}
+
+const struct cmd cmd_init = {
+	.name = "init",
+	.operands = "LIBRARY",
+	.summary = "Make a new, empty library",
+	.options = options,
+	.min_operands = 1,
+	.max_operands = 1,
+	.run = run,
+};

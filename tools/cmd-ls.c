@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* garner ls and stat: what the tree holds, read from the metadata without a mount. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "cmd.h"
+#include "util/buf.h"
+#include "util/cleanup.h"
+#include "util/uuid.h"
+
+enum { KEY_LONG = 'l', KEY_RECURSIVE = 'R', KEY_JSON = 'j', KEY_ZERO = '0' };
+
+static const char *kind_word(enum node_kind kind)
+{
+	static const char *const words[] = { "?",    "folder",           "asset",        "symlink",
+					     "fifo", "character device", "block device", "socket" };
+
+	return (size_t)kind < sizeof words / sizeof *words ? words[kind] : words[0];
+}
+
+static const char *state_word(enum node_state state)
+{
+	static const char *const words[] = { "?", "ACTIVE", "INCONSISTENT", "MISSING", "DELETED" };
+
+	return (size_t)state < sizeof words / sizeof *words ? words[state] : words[0];
+}
+
+/* What of the content is where: sealed, or still being written. */
+static const char *content_word(const struct node *n)
+{
+	return n->draft ? "draft" : "sealed";
+}
+
+static json_t *node_json(const char *name, size_t len, const struct node *n)
+{
+	json_t *j = json_pack("{s:o, s:s, s:s, s:I, s:i, s:i, s:i, s:I, s:I, s:I, s:I}", "name",
+			      cmd_json_text(name, len), "kind", kind_word(n->kind), "state",
+			      state_word(n->state), "inode", (json_int_t)n->ino, "mode",
+			      (int)n->mode, "uid", (int)n->uid, "gid", (int)n->gid, "size",
+			      (json_int_t)n->size, "allocated", (json_int_t)n->alloc, "links",
+			      (json_int_t)n->nlink, "version", (json_int_t)n->version);
+
+	if (!j)
+		return NULL;
+	json_object_set_new(j, "id", cmd_json_uuid(n->asset_id));
+	json_object_set_new(j, "accessed", cmd_json_time(n->atime_ns));
+	json_object_set_new(j, "modified", cmd_json_time(n->mtime_ns));
+	json_object_set_new(j, "changed", cmd_json_time(n->ctime_ns));
+	json_object_set_new(j, "created", cmd_json_time(n->created_ns));
+	if (n->kind == NODE_ASSET)
+		json_object_set_new(j, "content", json_string(content_word(n)));
+	return j;
+}
+
+static void format_mode(const struct node *n, char out[11])
+{
+	static const char types[] = "?d-lpcbs";
+	static const char bits[] = "rwxrwxrwx";
+
+	out[0] = types[n->kind];
+	for (int i = 0; i < 9; i++)
+		out[1 + i] = n->mode & (0400u >> i) ? bits[i] : '-';
+	if (n->mode & S_ISUID)
+		out[3] = n->mode & S_IXUSR ? 's' : 'S';
+	if (n->mode & S_ISGID)
+		out[6] = n->mode & S_IXGRP ? 's' : 'S';
+	if (n->mode & S_ISVTX)
+		out[9] = n->mode & S_IXOTH ? 't' : 'T';
+	out[10] = '\0';
+}
+
+static void format_time(int64_t ns, char *out, size_t size)
+{
+	time_t t = (time_t)(ns / 1000000000);
+	struct tm tm;
+
+	if (!localtime_r(&t, &tm) || !strftime(out, size, "%Y-%m-%d %H:%M:%S", &tm))
+		snprintf(out, size, "?");
+}
+
+struct listing {
+	struct library *lib;
+	bool longer, recursive, zero;
+	json_t *json;    /* NULL: text */
+	struct buf path; /* of the folder being listed */
+	int err;
+};
+
+static void print_line(const struct listing *l, const char *name, size_t len, const struct node *n)
+{
+	CLEANUP_BUF struct buf shown = BUF_INIT;
+	char mode[11], when[32];
+
+	if (l->longer) {
+		format_mode(n, mode);
+		format_time(n->mtime_ns, when, sizeof when);
+		printf("%s %3lld %5u %5u %12llu %s %-6s ", mode, (long long)n->nlink, n->uid,
+		       n->gid, (unsigned long long)n->size, when,
+		       n->kind == NODE_ASSET ? content_word(n) : "-");
+	}
+	if (l->zero) {
+		fwrite(name, 1, len, stdout);
+		putchar('\0');
+		return;
+	}
+	if (!cmd_show_name(&shown, name, len))
+		printf("%s\n", buf_str(&shown));
+}
+
+static int list_folder(struct listing *l, int64_t ino);
+
+static int list_one(void *arg, const char *name, size_t len, int64_t cookie, const struct node *n)
+{
+	struct listing *l = arg;
+	size_t kept = l->path.len;
+
+	(void)cookie;
+	if (buf_add(&l->path, name, len))
+		return l->err = -ENOMEM;
+	if (l->json)
+		json_array_append_new(l->json, l->recursive
+						       ? node_json(l->path.data, l->path.len, n)
+						       : node_json(name, len, n));
+	else
+		print_line(l, l->recursive ? l->path.data : name, l->recursive ? l->path.len : len,
+			   n);
+	if (l->recursive && n->kind == NODE_FOLDER && !(l->err = buf_add_byte(&l->path, '/')))
+		l->err = list_folder(l, n->ino);
+	l->path.len = kept;
+	l->path.data[kept] = '\0';
+	return l->err;
+}
+
+static int list_folder(struct listing *l, int64_t ino)
+{
+	int err = tree_list(l->lib, ino, 0, list_one, l);
+
+	return err ? err : l->err;
+}
+
+static int list_path(struct listing *l, const char *path)
+{
+	struct node n;
+	const char *last = strrchr(path, '/');
+	int err = tree_resolve(l->lib, path, &n);
+
+	if (err)
+		return err;
+	buf_reset(&l->path);
+	if (n.kind == NODE_FOLDER)
+		return list_folder(l, n.ino);
+	last = last ? last + 1 : path;
+	return list_one(l, last, strlen(last), 0, &n);
+}
+
+static int run_ls(const struct cmd *cmd, int argc, char **argv)
+{
+	struct listing l = { 0 };
+	struct cmd_line line;
+	bool json = false;
+	int key, code;
+
+	cmd_begin(&line, cmd, argc, argv);
+	while ((key = cmd_next(&line)) >= 0) {
+		l.longer = l.longer || key == KEY_LONG;
+		l.recursive = l.recursive || key == KEY_RECURSIVE;
+		l.zero = l.zero || key == KEY_ZERO;
+		json = json || key == KEY_JSON;
+	}
+	if (key == CMD_STOP)
+		return line.exit;
+	l.lib = cmd_open(cmd, line.argv[0], LIBRARY_RDONLY, &code);
+	if (!l.lib)
+		return code;
+	l.json = json ? json_array() : NULL;
+	for (int i = 1; i < line.argc || (i == 1 && line.argc == 1); i++) {
+		const char *path = line.argc == 1 ? "/" : line.argv[i];
+		int one = cmd_fail(cmd, path, list_path(&l, path));
+
+		code = code ? code : one;
+	}
+	if (l.json && cmd_print_json(l.json))
+		code = CMD_FAILED;
+	buf_release(&l.path);
+	library_close(l.lib);
+	return code;
+}
+
+static const struct cmd_option ls_options[] = {
+	{ "long", KEY_LONG, NULL, "mode, links, owner, group, size, time and content too" },
+	{ "recursive", KEY_RECURSIVE, NULL, "everything below, as paths" },
+	{ "zero", KEY_ZERO, NULL, "end names with a NUL, and print their bytes as they are" },
+	{ "json", KEY_JSON, NULL, "print JSON" },
+	{ 0 },
+};
+
+const struct cmd cmd_ls = {
+	.name = "ls",
+	.operands = "LIBRARY [PATH…]",
+	.summary = "List folders",
+	.options = ls_options,
+	.min_operands = 1,
+	.max_operands = -1,
+	.run = run_ls,
+};
+
+/* stat */
+
+static void print_node(const char *path, const struct node *n)
+{
+	char mode[11], when[32], id[UUID_TEXT_LEN];
+	struct uuid u;
+
+	memcpy(u.b, n->asset_id, sizeof u.b);
+	uuid_format(&u, id);
+	format_mode(n, mode);
+	printf("path:      %s\nkind:      %s\nid:        %s\ninode:     %lld\nstate:     "
+	       "%s\nversion:   %lld\n",
+	       path, kind_word(n->kind), id, (long long)n->ino, state_word(n->state),
+	       (long long)n->version);
+	printf("mode:      %s\nowner:     %u:%u\nlinks:     %lld\nsize:      %llu\nallocated: "
+	       "%llu\n",
+	       mode, n->uid, n->gid, (long long)n->nlink, (unsigned long long)n->size,
+	       (unsigned long long)n->alloc);
+	if (n->kind == NODE_ASSET)
+		printf("content:   %s\n", content_word(n));
+	format_time(n->mtime_ns, when, sizeof when);
+	printf("modified:  %s\n", when);
+	format_time(n->ctime_ns, when, sizeof when);
+	printf("changed:   %s\n", when);
+	format_time(n->created_ns, when, sizeof when);
+	printf("created:   %s\n", when);
+}
+
+static int run_stat(const struct cmd *cmd, int argc, char **argv)
+{
+	struct cmd_line l;
+	struct library *lib;
+	json_t *all = NULL;
+	bool json = false;
+	int key, code;
+
+	cmd_begin(&l, cmd, argc, argv);
+	while ((key = cmd_next(&l)) >= 0)
+		json = true;
+	if (key == CMD_STOP)
+		return l.exit;
+	lib = cmd_open(cmd, l.argv[0], LIBRARY_RDONLY, &code);
+	if (!lib)
+		return code;
+	all = json ? json_array() : NULL;
+	for (int i = 1; i < l.argc; i++) {
+		struct node n;
+		int err = tree_resolve(lib, l.argv[i], &n);
+
+		if (err)
+			code = cmd_fail(cmd, l.argv[i], err);
+		else if (json)
+			json_array_append_new(all, node_json(l.argv[i], strlen(l.argv[i]), &n));
+		else
+			print_node(l.argv[i], &n);
+	}
+	if (json && cmd_print_json(all))
+		code = CMD_FAILED;
+	library_close(lib);
+	return code;
+}
+
+static const struct cmd_option stat_options[] = {
+	{ "json", KEY_JSON, NULL, "print JSON" },
+	{ 0 },
+};
+
+const struct cmd cmd_stat = {
+	.name = "stat",
+	.operands = "LIBRARY PATH…",
+	.summary = "Show all that is known of assets and folders",
+	.options = stat_options,
+	.min_operands = 2,
+	.max_operands = -1,
+	.run = run_stat,
+};

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* garner status and sync: how a library stands, and waiting until what was written is sealed. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "cmd.h"
+#include "library/control.h"
+#include "library/report.h"
+#include "library/sealer.h"
+#include "util/parse.h"
+#include "util/time.h"
+
+enum { KEY_JSON = 'j', KEY_TIMEOUT = 't' };
+
+#define STATUS_TIMEOUT_MS 5000
+#define NS_PER_MS INT64_C(1000000)
+
+static json_t *report_json(const char *path, const struct report *r)
+{
+	return json_pack(
+		"{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "library",
+		cmd_json_text(path, strlen(path)), "folders", (json_int_t)r->folders, "assets",
+		(json_int_t)r->assets, "others", (json_int_t)r->others, "bytes",
+		(json_int_t)r->bytes, "trash_items", (json_int_t)r->trash_items, "trash_bytes",
+		(json_int_t)r->trash_bytes, "drafts", (json_int_t)r->drafts, "draft_bytes",
+		(json_int_t)r->draft_bytes, "objects", (json_int_t)r->objects, "object_bytes",
+		(json_int_t)r->object_bytes, "chunks", (json_int_t)r->chunks, "chunk_bytes",
+		(json_int_t)r->chunk_bytes, "journal", (json_int_t)r->journal);
+}
+
+/* What the mounting process says of itself; NULL when nobody mounts the library. */
+static json_t *ask_mount(const char *path)
+{
+	json_t *answer = NULL;
+
+	return control_call(path, "{\"do\":\"status\"}", STATUS_TIMEOUT_MS, &answer) ? NULL
+										     : answer;
+}
+
+static void print_free(const char *path)
+{
+	struct statvfs st;
+	char free_text[16], total[16];
+
+	if (statvfs(path, &st))
+		return;
+	printf("disk:      %s free of %s\n",
+	       cmd_size((uint64_t)st.f_bavail * st.f_frsize, free_text),
+	       cmd_size((uint64_t)st.f_blocks * st.f_frsize, total));
+}
+
+static void print_report(const char *path, const struct report *r, const json_t *mounted)
+{
+	char a[16], b[16];
+
+	printf("library:   %s\n", path);
+	printf("tree:      %llu folders, %llu assets, %llu others; %s\n",
+	       (unsigned long long)r->folders, (unsigned long long)r->assets,
+	       (unsigned long long)r->others, cmd_size(r->bytes, a));
+	printf("trash:     %llu items, %s\n", (unsigned long long)r->trash_items,
+	       cmd_size(r->trash_bytes, a));
+	printf("unsealed:  %llu assets, %s\n", (unsigned long long)r->drafts,
+	       cmd_size(r->draft_bytes, a));
+	printf("content:   %llu objects of %s in %llu chunks of %s\n",
+	       (unsigned long long)r->objects, cmd_size(r->object_bytes, a),
+	       (unsigned long long)r->chunks, cmd_size(r->chunk_bytes, b));
+	print_free(path);
+	if (!mounted) {
+		printf("mounted:   no\n");
+		return;
+	}
+	printf("mounted:   yes, by process %lld\n",
+	       (long long)json_integer_value(json_object_get(mounted, "pid")));
+	if (json_is_string(json_object_get(mounted, "last_error")))
+		printf("trouble:   %s\n",
+		       json_string_value(json_object_get(mounted, "last_error")));
+}
+
+static int run_status(const struct cmd *cmd, int argc, char **argv)
+{
+	struct cmd_line l;
+	struct library *lib;
+	struct report r;
+	json_t *mounted, *all;
+	bool json = false;
+	int key, code;
+
+	cmd_begin(&l, cmd, argc, argv);
+	while ((key = cmd_next(&l)) >= 0)
+		json = true;
+	if (key == CMD_STOP)
+		return l.exit;
+	lib = cmd_open(cmd, l.argv[0], LIBRARY_RDONLY, &code);
+	if (!lib)
+		return code;
+	code = cmd_fail(cmd, l.argv[0], report_library(lib, &r));
+	library_close(lib);
+	if (code)
+		return code;
+	mounted = ask_mount(l.argv[0]);
+	if (!json) {
+		print_report(l.argv[0], &r, mounted);
+		json_decref(mounted);
+		return CMD_OK;
+	}
+	all = report_json(l.argv[0], &r);
+	json_object_set_new(all, "mount", mounted ? mounted : json_null());
+	return cmd_print_json(all);
+}
+
+static const struct cmd_option status_options[] = {
+	{ "json", KEY_JSON, NULL, "print JSON" },
+	{ 0 },
+};
+
+const struct cmd cmd_status = {
+	.name = "status",
+	.operands = "LIBRARY",
+	.summary = "Show how a library stands",
+	.options = status_options,
+	.min_operands = 1,
+	.max_operands = 1,
+	.run = run_status,
+};
+
+/* sync */
+
+/* Nobody mounts it: this process takes up the drafts and seals them. */
+static int seal_here(const struct cmd *cmd, const char *path, int64_t deadline_ns)
+{
+	struct library *lib;
+	int code, err;
+
+	lib = cmd_open(cmd, path, LIBRARY_MOUNT, &code);
+	if (!lib)
+		return code;
+	err = library_start(lib);
+	if (!err)
+		err = sealer_sync(lib, deadline_ns, NULL);
+	library_close(lib);
+	return cmd_fail(cmd, path, err);
+}
+
+static int seal_in_mount(const struct cmd *cmd, const char *path, int timeout_ms, bool *absent)
+{
+	json_t *answer = NULL;
+	char request[64];
+	int err;
+
+	snprintf(request, sizeof request, "{\"do\":\"sync\",\"timeout_ms\":%d}", timeout_ms);
+	err = control_call(path, request, timeout_ms + STATUS_TIMEOUT_MS, &answer);
+	*absent = err == -ENOENT || err == -ECONNREFUSED;
+	if (!err)
+		err = (int)json_integer_value(json_object_get(answer, "errno"));
+	json_decref(answer);
+	return *absent ? CMD_OK : cmd_fail(cmd, path, err);
+}
+
+static int run_sync(const struct cmd *cmd, int argc, char **argv)
+{
+	int64_t timeout_ns = 3600 * 1000 * NS_PER_MS;
+	struct cmd_line l;
+	bool absent;
+	int key, code;
+
+	cmd_begin(&l, cmd, argc, argv);
+	while ((key = cmd_next(&l)) >= 0)
+		if (parse_duration(l.value, &timeout_ns) || timeout_ns / NS_PER_MS > INT32_MAX / 2)
+			return cmd_usage(cmd, "'%s' is no time; wanted for example 30s or 10m",
+					 l.value);
+	if (key == CMD_STOP)
+		return l.exit;
+	code = seal_in_mount(cmd, l.argv[0], (int)(timeout_ns / NS_PER_MS), &absent);
+	return absent ? seal_here(cmd, l.argv[0], time_mono_ns() + timeout_ns) : code;
+}
+
+static const struct cmd_option sync_options[] = {
+	{ "timeout", KEY_TIMEOUT, "TIME", "give up after this long (default 1h)" },
+	{ 0 },
+};
+
+const struct cmd cmd_sync = {
+	.name = "sync",
+	.operands = "LIBRARY",
+	.summary = "Wait until everything written so far is sealed",
+	.options = sync_options,
+	.min_operands = 1,
+	.max_operands = 1,
+	.run = run_sync,
+};

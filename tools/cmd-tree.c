@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The subcommands that change the tree: mkdir, mv, rm, restore, purge. Each tells a running mount before it returns. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cmd.h"
+#include "library/control.h"
+
+/* One open library and who changes it. */
+struct change {
+	const struct cmd *cmd;
+	struct library *lib;
+	struct actor who;
+};
+
+static int begin(struct change *c, const struct cmd *cmd, const char *library)
+{
+	int code;
+
+	*c = (struct change){ .cmd = cmd, .who = cmd_actor() };
+	c->lib = cmd_open(cmd, library, 0, &code);
+	return code;
+}
+
+static void end(struct change *c)
+{
+	library_changed(c->lib);
+	library_close(c->lib);
+}
+
+enum {
+	KEY_PARENTS = 'p',
+	KEY_RECURSIVE = 'r',
+	KEY_FORCE = 'f',
+	KEY_NO_CLOBBER = 'n',
+	KEY_ALL = 256
+};
+
+/* mkdir */
+
+static int make_folder(struct change *c, const char *path, struct node *out)
+{
+	struct node parent;
+	const char *name;
+	size_t len;
+	int err = tree_resolve_parent(c->lib, path, &parent, &name, &len);
+
+	if (err)
+		return err;
+	return tree_make(
+		c->lib, &c->who,
+		&(struct tree_new){
+			.parent = parent.ino, .name = name, .len = len, .mode = S_IFDIR | 0777 },
+		out);
+}
+
+/* Every part of the path that is missing. */
+static int make_parents(struct change *c, char *path)
+{
+	struct node n = { 0 };
+	int err = 0;
+
+	for (char *end_of = path + strspn(path, "/"); *end_of && !err;) {
+		char kept;
+
+		end_of += strcspn(end_of, "/");
+		kept = *end_of;
+		*end_of = '\0';
+		err = tree_resolve(c->lib, path, &n);
+		if (err == -ENOENT)
+			err = make_folder(c, path, &n);
+		if (!err && n.kind != NODE_FOLDER)
+			err = -ENOTDIR;
+		*end_of = kept;
+		end_of += strspn(end_of, "/");
+	}
+	return err;
+}
+
+static int run_mkdir(const struct cmd *cmd, int argc, char **argv)
+{
+	struct change c;
+	struct cmd_line l;
+	struct node n;
+	bool parents = false;
+	int key, code;
+
+	cmd_begin(&l, cmd, argc, argv);
+	while ((key = cmd_next(&l)) >= 0)
+		parents = parents || key == KEY_PARENTS;
+	if (key == CMD_STOP)
+		return l.exit;
+	code = begin(&c, cmd, l.argv[0]);
+	if (code)
+		return code;
+	for (int i = 1; i < l.argc; i++) {
+		int err = parents ? make_parents(&c, l.argv[i]) : make_folder(&c, l.argv[i], &n);
+		int one = cmd_fail(cmd, l.argv[i], err);
+
+		code = code ? code : one;
+	}
+	end(&c);
+	return code;
+}
+
+static const struct cmd_option mkdir_options[] = {
+	{ "parents", KEY_PARENTS, NULL, "make missing folders above, too; no error if it exists" },
+	{ 0 },
+};
+
+const struct cmd cmd_mkdir = {
+	.name = "mkdir",
+	.operands = "LIBRARY PATH…",
+	.summary = "Make folders",
+	.options = mkdir_options,
+	.min_operands = 2,
+	.max_operands = -1,
+	.run = run_mkdir,
+};
+
+/* mv */
+
+struct place {
+	int64_t parent;
+	const char *name;
+	size_t len;
+};
+
+static int find_place(struct library *lib, const char *path, struct place *out)
+{
+	struct node parent;
+	int err = tree_resolve_parent(lib, path, &parent, &out->name, &out->len);
+
+	if (!err)
+		out->parent = parent.ino;
+	return err;
+}
+
+/* Where FROM goes: into TO if that is a folder, else under the name TO. */
+static int find_target(struct library *lib, const struct place *from, const char *to,
+		       bool must_be_folder, struct place *out)
+{
+	struct node n;
+	int err = tree_resolve(lib, to, &n);
+
+	if (!err && n.kind == NODE_FOLDER) {
+		*out = (struct place){ .parent = n.ino, .name = from->name, .len = from->len };
+		return 0;
+	}
+	if (err && err != -ENOENT)
+		return err;
+	if (must_be_folder)
+		return -ENOTDIR;
+	return find_place(lib, to, out);
+}
+
+static int move(struct change *c, const char *from, const char *to, bool many, unsigned flags)
+{
+	struct place old, new;
+	int err = find_place(c->lib, from, &old);
+
+	if (!err)
+		err = find_target(c->lib, &old, to, many, &new);
+	if (!err)
+		err = tree_rename(c->lib, &c->who, old.parent, old.name, old.len, new.parent,
+				  new.name, new.len, flags);
+	return err;
+}
+
+static int run_mv(const struct cmd *cmd, int argc, char **argv)
+{
+	struct change c;
+	struct cmd_line l;
+	unsigned flags = 0;
+	int key, code;
+
+	cmd_begin(&l, cmd, argc, argv);
+	while ((key = cmd_next(&l)) >= 0)
+		flags = key == KEY_NO_CLOBBER ? RENAME_NOREPLACE : flags;
+	if (key == CMD_STOP)
+		return l.exit;
+	code = begin(&c, cmd, l.argv[0]);
+	if (code)
+		return code;
+	for (int i = 1; i < l.argc - 1; i++) {
+		int one = cmd_fail(cmd, l.argv[i],
+				   move(&c, l.argv[i], l.argv[l.argc - 1], l.argc > 3, flags));
+
+		code = code ? code : one;
+	}
+	end(&c);
+	return code;
+}
+
+static const struct cmd_option mv_options[] = {
+	{ "no-clobber", KEY_NO_CLOBBER, NULL, "fail if the new name is taken" },
+	{ 0 },
+};
+
+const struct cmd cmd_mv = {
+	.name = "mv",
+	.operands = "LIBRARY FROM… TO",
+	.summary = "Move or rename assets and folders",
+	.options = mv_options,
+	.min_operands = 3,
+	.max_operands = -1,
+	.run = run_mv,
+};
+
+/* rm */
+
+static int remove_path(struct change *c, const char *path, bool recursive)
+{
+	struct place at;
+	struct node n;
+	int err = find_place(c->lib, path, &at);
+
+	if (!err)
+		err = tree_lookup(c->lib, at.parent, at.name, at.len, &n);
+	if (err)
+		return err;
+	if (n.kind != NODE_FOLDER)
+		return tree_unlink(c->lib, &c->who, at.parent, at.name, at.len, NULL);
+	if (recursive)
+		return tree_remove(c->lib, &c->who, at.parent, at.name, at.len);
+	return -EISDIR;
+}
+
+static int run_rm(const struct cmd *cmd, int argc, char **argv)
+{
+	struct change c;
+	struct cmd_line l;
+	bool recursive = false, force = false;
+	int key, code;
+
+	cmd_begin(&l, cmd, argc, argv);
+	while ((key = cmd_next(&l)) >= 0) {
+		recursive = recursive || key == KEY_RECURSIVE;
+		force = force || key == KEY_FORCE;
+	}
+	if (key == CMD_STOP)
+		return l.exit;
+	code = begin(&c, cmd, l.argv[0]);
+	if (code)
+		return code;
+	for (int i = 1; i < l.argc; i++) {
+		int err = remove_path(&c, l.argv[i], recursive);
+		int one = force && err == -ENOENT ? CMD_OK : cmd_fail(cmd, l.argv[i], err);
+
+		code = code ? code : one;
+	}
+	end(&c);
+	return code;
+}
+
+static const struct cmd_option rm_options[] = {
+	{ "recursive", KEY_RECURSIVE, NULL, "also folders, with all that is in them" },
+	{ "force", KEY_FORCE, NULL, "what is not there is no error" },
+	{ 0 },
+};
+
+const struct cmd cmd_rm = {
+	.name = "rm",
+	.operands = "LIBRARY PATH…",
+	.summary = "Move assets and folders to the trash",
+	.options = rm_options,
+	.min_operands = 2,
+	.max_operands = -1,
+	.run = run_rm,
+};

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What the subcommands of garner share. A subcommand is a `const struct cmd` in a file of its own, listed in main.c: its options are data, from which
+ * parsing, --help and the tests of man pages and completion are made.
+ */
+#ifndef GARNER_TOOLS_CMD_H
+#define GARNER_TOOLS_CMD_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "library/library.h"
+#include "library/tree.h"
+
+/* Exit codes, the same for every subcommand but fsck, whose codes are those of fsck(8). */
+enum cmd_exit {
+	CMD_OK = 0,
+	CMD_FAILED = 1,      /* something asked for was not done; stderr says what */
+	CMD_USAGE = 2,       /* the command line is wrong */
+	CMD_NOT_FOUND = 3,   /* no such library, path or mountpoint */
+	CMD_DAMAGED = 4,     /* not a library, damaged, or from another version */
+	CMD_BUSY = 5,        /* in use by another process */
+	CMD_FULL = 6,        /* no space or quota */
+	CMD_DENIED = 7,      /* permission, or a read-only disk */
+	CMD_UNSUPPORTED = 8, /* this machine cannot do it: no /dev/fuse, … */
+};
+
+struct cmd_option {
+	const char *name; /* long form, without dashes */
+	int key;          /* short form when printable, and what cmd_next() returns */
+	const char *arg;  /* name of its argument; NULL: none */
+	const char *help; /* one line */
+};
+
+struct cmd {
+	const char *name;
+	const char *operands; /* as in the usage line: "LIBRARY PATH…" */
+	const char *summary;  /* one line */
+	const struct cmd_option
+		*options; /* ends with a zeroed one; may be NULL. --help is every command's */
+	int min_operands, max_operands; /* max < 0: any number */
+	int (*run)(const struct cmd *cmd, int argc,
+		   char **argv); /* argv[0] is the command's name; returns an exit code */
+};
+
+/* The command line while it is read. */
+struct cmd_line {
+	const struct cmd *cmd;
+	int argc;
+	char **argv;       /* operands are moved to the end, from argv[optind] on */
+	const char *value; /* argument of the option just returned */
+	int exit;          /* when cmd_next() returned CMD_STOP: end with this code */
+};
+#define CMD_END (-1)
+#define CMD_STOP (-2)
+
+/* Starts reading. */
+void cmd_begin(struct cmd_line *l, const struct cmd *cmd, int argc, char **argv);
+/*
+ * The key of the next option; CMD_END when there are no more and the number of operands is right (l->argv and l->argc are then the operands alone);
+ * CMD_STOP after --help or a mistake, which was told on stderr.
+ */
+int cmd_next(struct cmd_line *l);
+/* Tells a mistake of usage on stderr; returns CMD_USAGE. */
+int cmd_usage(const struct cmd *cmd, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Prints "garner CMD: WHAT: text of err" on stderr (what: may be NULL) and returns the exit code that stands for err. 0 gives CMD_OK and prints nothing. */
+int cmd_fail(const struct cmd *cmd, const char *what, int err);
+int cmd_exit_of(int err);
+
+/* Opens a library for a subcommand; failure is told. *exit is set and NULL returned. */
+struct library *cmd_open(const struct cmd *cmd, const char *path, int flags, int *exit);
+
+/* Who runs the command, for journal and new nodes. */
+struct actor cmd_actor(void);
+
+/* Prints JSON on stdout with a newline and drops the reference. Returns CMD_OK, or CMD_FAILED when stdout cannot be written. */
+int cmd_print_json(json_t *value);
+/* A string for JSON; bytes that are not UTF-8 become U+DCxx escapes as Python's surrogateescape does (never fails but for memory). */
+json_t *cmd_json_text(const char *text, size_t len);
+/* The time as JSON text in RFC 3339 UTC with nanoseconds. */
+json_t *cmd_json_time(int64_t ns);
+json_t *cmd_json_uuid(const uint8_t id[16]);
+
+/* A progress line on stderr, on a terminal only and at most ten times a second. total 0: unknown. cmd_progress_end() clears it. */
+struct cmd_progress {
+	const char *what;
+	uint64_t done_bytes, total_bytes, done_items, total_items;
+	int64_t started_ns, shown_ns;
+	bool terminal;
+};
+void cmd_progress_begin(struct cmd_progress *p, const char *what);
+void cmd_progress_show(struct cmd_progress *p);
+void cmd_progress_end(struct cmd_progress *p);
+
+/* "1.4 MiB"; `out` has at least 16 bytes. Returns out. */
+char *cmd_size(uint64_t bytes, char *out);
+
+/* A name for people on a terminal: control characters and invalid UTF-8 shown as ?; as it is otherwise. Appends to `out`. */
+int cmd_show_name(struct buf *out, const char *name, size_t len);
+
+extern const struct cmd *const cmd_all[]; /* NULL-terminated, in the order of --help */
+
+extern const struct cmd cmd_init, cmd_mount, cmd_umount, cmd_status, cmd_sync, cmd_ls, cmd_stat,
+	cmd_mv, cmd_rm, cmd_mkdir, cmd_restore, cmd_purge, cmd_history, cmd_import, cmd_export,
+	cmd_du, cmd_gc, cmd_fsck, cmd_doctor;
+
+#endif
