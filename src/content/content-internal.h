@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the files of src/content know of struct content. Not for other folders. */
+#ifndef GARNER_CONTENT_CONTENT_INTERNAL_H
+#define GARNER_CONTENT_CONTENT_INTERNAL_H
+
+#include "content/bundle.h"
+#include "content/collect.h"
+#include "content/content.h"
+#include "content/draft-pool.h"
+#include "content/view-open.h"
+
+struct content {
+	struct meta *meta;
+	struct blobs *blobs;
+	struct pool *pool; /* NULL: the caller hashes */
+	struct content_params params;
+	struct chunker chunker;
+	struct draft_pool drafts;
+	struct bundle_set bundles;
+	struct view_open_set views;
+	struct collect_state collect;
+};
+
+/* What blob.kind says: the numbers of the schema. */
+enum content_blob_kind {
+	CONTENT_BLOB_DRAFT = 1,
+	CONTENT_BLOB_HOME = 2,
+	CONTENT_BLOB_BUNDLE = 3,
+};
+
+/* The instance of this process as a parameter. */
+#define CONTENT_OWNER(c) META_B((c)->params.instance, sizeof((c)->params.instance))
+
+/* Runs one operation that `fill` makes. 0, -ENOMEM, or as meta_apply(). */
+int content_change(struct content *c, void (*fill)(struct meta_op *op, void *arg), void *arg);
+
+#endif

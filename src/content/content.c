@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Opening and closing what handles the bytes of one library. */
+#include "config.h"
+
+#include "content/content-internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum { CONTENT_BUNDLE_LIMIT = 64 * 1024, CONTENT_BUNDLE_SIZE = 64 * 1024 * 1024 };
+
+int content_open(struct meta *meta, struct blobs *blobs, struct pool *pool,
+		 const struct content_params *params, struct content **out)
+{
+	if (!hash_available(params->algo))
+		return -EINVAL;
+	struct content *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return -ENOMEM;
+	if (chunker_init(&c->chunker, &params->chunker)) {
+		free(c);
+		return -EINVAL;
+	}
+	c->meta = meta;
+	c->blobs = blobs;
+	c->pool = pool;
+	c->params = *params;
+	if (!c->params.bundle_limit)
+		c->params.bundle_limit = CONTENT_BUNDLE_LIMIT;
+	if (!c->params.bundle_size)
+		c->params.bundle_size = CONTENT_BUNDLE_SIZE;
+	draft_pool_init(&c->drafts);
+	bundle_set_init(&c->bundles);
+	view_open_init(&c->views);
+	*out = c;
+	return 0;
+}
+
+void content_close(struct content *c)
+{
+	if (!c)
+		return;
+	bundle_set_release(c);
+	draft_pool_release(&c->drafts);
+	view_open_release(&c->views);
+	collect_release(&c->collect);
+	free(c);
+}
+
+struct meta *content_meta(struct content *c)
+{
+	return c->meta;
+}
+
+struct blobs *content_blobs(struct content *c)
+{
+	return c->blobs;
+}
+
+int content_change(struct content *c, void (*fill)(struct meta_op *op, void *arg), void *arg)
+{
+	struct meta_op *op = meta_op_new();
+
+	if (!op)
+		return -ENOMEM;
+	fill(op, arg);
+	int err = meta_apply(c->meta, op);
+
+	meta_op_free(op);
+	return err;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Sealing: a draft's bytes are cut, hashed, compared with what is held, and described as an object. Three steps, so that the caller can commit the
+ * object together with its own rows:
+ *
+ *   seal_prepare   reads, cuts, hashes; verifies every dedup hit against the stored bytes (a stored copy that differs, is short or gone
+ *                  is healed: the new bytes take its place); makes the bytes durable (fdatasync). Changes no rows.
+ *   seal_add       adds the statements to the caller's operation: object, chunks, places, reference counts, the draft's blob row.
+ *   seal_finish    after the operation was applied: takes the draft over. seal_free() then makes the metadata durable and gives back the space of
+ *                  deduplicated ranges (reflink dedupe where the filesystem has it, else punching), recycles the draft or closes it as
+ *                  home blob. A crash before it costs space only; collection finds it.
+ *
+ * Small contents are appended to the open bundle; many of them are prepared as one batch with a single fdatasync.
+ * For overlay drafts only the chunks that touch changed ranges are read and cut: chunks of the base that lie unchanged at a cut position are taken
+ * over as they are (FastCDC restarts at each cut, so boundaries fall back in step), except an object's last chunk when more follows.
+ *
+ * Two processes that seal the same content at once both succeed: rows are keyed by hash, and the loser's bytes are space for collection.
+ */
+#ifndef GARNER_CONTENT_SEAL_H
+#define GARNER_CONTENT_SEAL_H
+
+#include "content/draft.h"
+
+struct seal;
+
+struct seal_stats {
+	uint64_t size;       /* of the content */
+	uint64_t data;       /* bytes that are not holes */
+	uint64_t read_bytes; /* read, cut and hashed for this seal */
+	uint64_t new_bytes;  /* bytes of chunks that were not held before */
+	uint32_t chunks, new_chunks, healed;
+};
+
+/*
+ * Prepares `count` drafts (quiesced, not changing). `stop(arg)` (may be NULL) is asked between chunks; nonzero ends it with -ECANCELED.
+ * On 0 *out is the caller's, for seal_free(), even after seal_finish(). On failure nothing is kept. Errors: -ECANCELED, -ENOSPC, -EIO, -ENOMEM, ERR_CORRUPT (a base
+ * chunk cannot be read).
+ */
+int seal_prepare(struct content *c, struct draft *const *drafts, size_t count,
+		 int (*stop)(void *arg), void *arg, struct seal **out);
+
+/*
+ * Adds the rows for draft number `i` to `op`. Afterwards the caller adds its own statements; object `i` is named by root hash: seal_root(). `op` fails with
+ * -EAGAIN when a chunk that was relied on has been collected meanwhile: then prepare again; with -ESTALE when the draft is no draft any more. 0; -ECANCELED: the
+ * draft was changed since seal_prepare() began, and nothing was added.
+ */
+int seal_add(struct seal *s, size_t i, struct meta_op *op);
+const uint8_t *seal_root(const struct seal *s,
+			 size_t i); /* 32 bytes; NULL for empty content, which has no object */
+const struct seal_stats *seal_stats(const struct seal *s, size_t i);
+
+/* Call once after the operation was applied, when no reader uses draft `i` any more (they took a view of the object). Takes *draft over, which is draft `i`. Does no I/O. */
+void seal_finish(struct seal *s, size_t i, struct draft **draft);
+
+/*
+ * Frees the seal and does what seal_finish() promised, after one sync of the metadata for all items. Blocks. Drafts of items that were not finished stay the caller's
+ * and as they were. NULL allowed.
+ */
+void seal_free(struct seal *s);
+
+/*
+ * Takes content in without a draft (import): reads it through `read`, writes only chunks that are not held, at their natural offsets in a new home
+ * blob or in the open bundle. The holes [(start,len)…] given are not read. Same errors and same seal_add()/seal_finish(…, NULL) as above; There is one item per source.
+ */
+struct seal_source {
+	ssize_t (*read)(void *arg, void *buf, size_t len, uint64_t off);
+	void *arg;
+	uint64_t size;
+	const uint64_t (*holes)[2];
+	size_t hole_count;
+};
+int seal_import(struct content *c, const struct seal_source *src, size_t count,
+		int (*stop)(void *arg), void *stop_arg, struct seal **out);
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A view: where the bytes of one sealed object are, as runs over blobs, zeros and what is not here. Never changes once made; counted; any thread.
+ * Reading through a view needs no lock and no SQL. Consecutive chunks that lie side by side in one blob are one run, so a whole home
+ * blob is a view of a single run.
+ */
+#ifndef GARNER_CONTENT_VIEW_H
+#define GARNER_CONTENT_VIEW_H
+
+#include <sys/types.h>
+
+#include "content/content.h"
+
+enum view_kind {
+	VIEW_BLOB,    /* `len` bytes at `off` of `blob` */
+	VIEW_ZERO,    /* a hole */
+	VIEW_MISSING, /* a chunk that has no place on this machine */
+};
+
+struct view_run {
+	uint64_t start; /* within the content */
+	uint64_t len;
+	enum view_kind kind;
+	struct blob *blob;
+	uint64_t off;
+};
+
+struct view {
+	uint64_t size;
+	size_t count;
+	struct view_run *runs; /* by start, gapless from 0 to size */
+	unsigned refs;         /* atomic; use view_get() and view_put() */
+};
+
+/*
+ * The view of object `id`, read from the metadata in one query. On 0 *out is put by the caller with view_put().
+ * Errors: -ENOENT (no such object), ERR_CORRUPT (its chunk list has gaps), -ENOMEM, and those of meta_query(). A blob whose file is
+ * missing or a chunk without a place makes a VIEW_MISSING run, not an error.
+ */
+int view_of_object(struct content *c, int64_t id, struct view **out);
+/* A view of `size` zeros (0 allowed). */
+int view_of_zeros(uint64_t size, struct view **out);
+struct view *view_get(struct view *v);
+void view_put(struct view *v); /* NULL allowed */
+
+/*
+ * Reads up to `len` bytes at `off`; returns the count (short only at the end, 0 beyond it). -EIO where bytes are missing or the blob is
+ * shorter than its rows say (logged), or the errno of pread.
+ */
+ssize_t view_read(const struct view *v, void *buf, size_t len, uint64_t off);
+
+/* lseek(2) SEEK_DATA or SEEK_HOLE over the runs (missing bytes are data); -ENXIO beyond the end. */
+int64_t view_seek(const struct view *v, uint64_t off, int whence);
+
+/* The first run that covers `off`, or NULL beyond the end. */
+const struct view_run *view_find(const struct view *v, uint64_t off);
+
+#endif
