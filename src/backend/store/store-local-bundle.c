@@ -73,7 +73,7 @@ int store_local_bundle_enter(struct store_local *s, uint64_t len, struct store_l
 	if (!err) {
 		struct store_local_bundle *bundle = s->current;
 
-		*out = (struct store_local_room){ bundle, bundle->end };
+		*out = (struct store_local_room){ bundle, bundle->end, len };
 		bundle->users++;
 		bundle->end += len;
 		bundle->full = bundle->end >= BUNDLE_BYTES;
@@ -101,13 +101,16 @@ static void close_bundle(struct store_local *s, struct store_local_bundle *bundl
 	free(bundle);
 }
 
-void store_local_bundle_leave(struct store_local *s, struct store_local_room *room, bool spoilt)
+void store_local_bundle_leave(struct store_local *s, struct store_local_room *room,
+			      enum store_local_room_end end)
 {
 	struct store_local_bundle *bundle = room->bundle;
 	bool last;
 
 	lock_lock(&s->lock);
-	if (spoilt) {
+	if (end == STORE_LOCAL_ROOM_UNUSED && bundle->end == room->start + room->len)
+		bundle->end = room->start;
+	if (end == STORE_LOCAL_ROOM_SPOILT) {
 		bundle->full = true;
 		if (s->current == bundle)
 			s->current = NULL;

@@ -49,8 +49,8 @@ static void drop_place(struct change *c, const struct store_local_place *place)
 
 /*
  * Sorts the places: the bad ones are to go with the operation, *good is the first that holds the
- * bytes or NULL. -EAGAIN when one went while it was looked at. What the bad ones take on the disk is for the next collection: readers may
- * have them open.
+ * bytes or NULL. -EAGAIN when one went while it was looked at. What the bad ones take on the disk is
+ * for the next collection: readers may have them open.
  */
 static int sort_places(struct change *c, const struct store_local_places *places,
 		       const struct store_local_place **good)
@@ -117,17 +117,19 @@ static int add_rows(struct change *c, const struct store_local_place *place)
 }
 
 /* Another writer of the same chunk may have been faster: then, as after a failure, no row has it. */
-static void give_back_unlisted(struct change *c, const struct store_local_place *place)
+static enum store_local_room_end end_of_room(struct change *c,
+					     const struct store_local_place *place, int err)
 {
-	if (store_local_place_listed(c->s, c->name, place) == 0)
-		blobs_punch(c->s->blobs, place->blob, place->start, c->len);
+	if (err == ERR_UNCERTAIN || store_local_place_listed(c->s, c->name, place) != 0)
+		return STORE_LOCAL_ROOM_USED;
+	blobs_punch(c->s->blobs, place->blob, place->start, c->len);
+	return err == -EIO ? STORE_LOCAL_ROOM_SPOILT : STORE_LOCAL_ROOM_UNUSED;
 }
 
 static int append_chunk(struct change *c)
 {
 	struct store_local_room room;
 	struct store_local_place place = { 0 };
-	bool spoilt;
 	int err = store_local_bundle_enter(c->s, c->len, &room);
 
 	if (err)
@@ -135,12 +137,9 @@ static int append_chunk(struct change *c)
 	place.blob = room.bundle->blob;
 	place.start = room.start;
 	err = write_bytes(c, &place);
-	spoilt = err != 0;
 	if (!err)
 		err = add_rows(c, &place);
-	if (err != ERR_UNCERTAIN)
-		give_back_unlisted(c, &place);
-	store_local_bundle_leave(c->s, &room, spoilt);
+	store_local_bundle_leave(c->s, &room, end_of_room(c, &place, err));
 	return err;
 }
 

@@ -80,7 +80,14 @@ int store_local_del(struct store *s, const uint8_t name[STORE_NAME_LEN]);
 /* Room for one chunk, reserved in a bundle that stays owned until it is given back. */
 struct store_local_room {
 	struct store_local_bundle *bundle;
-	uint64_t start;
+	uint64_t start, len;
+};
+
+/* What became of a room. */
+enum store_local_room_end {
+	STORE_LOCAL_ROOM_USED,   /* a row may tell of it */
+	STORE_LOCAL_ROOM_UNUSED, /* no row does: the next chunk may lie there */
+	STORE_LOCAL_ROOM_SPOILT, /* the disk failed: no more is to go into that bundle */
 };
 
 /*
@@ -89,8 +96,9 @@ struct store_local_room {
  */
 int store_local_bundle_enter(struct store_local *s, uint64_t len, struct store_local_room *out);
 
-/* Ends the use of a reserved room. SPOILT: writing failed, no more is to go into that bundle. */
-void store_local_bundle_leave(struct store_local *s, struct store_local_room *room, bool spoilt);
+/* Ends the use of a reserved room. */
+void store_local_bundle_leave(struct store_local *s, struct store_local_room *room,
+			      enum store_local_room_end end);
 
 /* Closes the current bundle if there is one; nobody uses the store any more. */
 void store_local_bundle_end(struct store_local *s);
