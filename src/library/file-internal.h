@@ -91,6 +91,18 @@ void file_unpin(struct file *f);
 /* Ends an unlocked section that began with the lock held: unlocks, and frees the file when no one needs it. */
 void file_unlock_drop(struct file *f) LOCK_RELEASES(&f->shard->lock);
 
+/* What a file needs of its node's row. */
+struct file_row {
+	enum node_kind kind;
+	uid_t uid;
+	uint64_t size, alloc;
+	int64_t atime_ns, mtime_ns, ctime_ns;
+	int64_t object, draft;
+	bool orphan;
+};
+/* -ENOENT, and the errors of meta_query(). */
+int file_row_get(struct library *lib, int64_t ino, struct file_row *out);
+
 /*
  * Reads the node's row if it was not read yet, and opens its draft. The lock is given up meanwhile. 0; -ENOENT (no such node), -EISDIR, -EINVAL (not an asset) and
  * those of draft_open() and meta_query().

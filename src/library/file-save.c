@@ -140,7 +140,8 @@ static void file_times_locked(struct file *f, int set, const struct node *values
 		f->atime_ns = values->atime_ns;
 	if (set & TREE_SET_MTIME)
 		f->mtime_ns = values->mtime_ns;
-	f->ctime_ns = set & TREE_SET_CTIME ? values->ctime_ns : time_now_ns();
+	if (set & TREE_SET_CTIME)
+		f->ctime_ns = values->ctime_ns;
 }
 
 void files_times(struct library *lib, int64_t ino, int set, const struct node *values)
@@ -166,6 +167,7 @@ static int file_times_unsaved(struct library *lib, int64_t ino, int set, const s
 		return 0;
 	file_lock(f);
 	if (f->known && f->draft && f->changes != f->saved) {
+		f->ctime_ns = time_now_ns();
 		file_times_locked(f, set, values);
 		f->changes++;
 		done = 1;

@@ -12,8 +12,10 @@ static int file_seal_start_locked(struct file *f, struct file_seal *s) LOCK_REQU
 	file_settled_locked(f);
 	while (f->saving)
 		file_wait_locked(f);
-	if (f->phase != FILE_DRAFT || !f->draft || (f->orphan && !f->opens))
+	if (f->phase != FILE_DRAFT || !f->draft)
 		return 0;
+	if (f->orphan && !f->opens)
+		return -EIDRM;
 	if (f->writers || f->changers)
 		return -EBUSY;
 	f->phase = FILE_SEALING;
@@ -37,7 +39,9 @@ int file_seal_begin(struct library *lib, int64_t ino, struct file_seal *out)
 	if (rc <= 0) {
 		f->pins--;
 		file_unlock_drop(f);
-		return rc == -ENOENT ? 0 : rc;
+		if (rc == -EIDRM)
+			files_purge_later(lib, ino);
+		return rc == -ENOENT || rc == -EIDRM ? 0 : rc;
 	}
 	file_unlock(f);
 	rc = draft_quiesce(out->draft);

@@ -161,29 +161,34 @@ void file_unpin(struct file *f)
 
 static int file_row(void *arg, const struct meta_row *row)
 {
-	struct node *n = arg;
+	struct file_row *r = arg;
 
-	n->kind = (enum node_kind)meta_row_int(row, 0);
-	n->uid = (uid_t)meta_row_int(row, 1);
-	n->size = (uint64_t)meta_row_int(row, 2);
-	n->alloc = (uint64_t)meta_row_int(row, 3);
-	n->atime_ns = meta_row_int(row, 4);
-	n->mtime_ns = meta_row_int(row, 5);
-	n->ctime_ns = meta_row_int(row, 6);
-	n->nlink = meta_row_int(row, 7);
-	n->object = meta_row_int(row, 8);
-	n->draft = meta_row_int(row, 9);
+	r->kind = (enum node_kind)meta_row_int(row, 0);
+	r->uid = (uid_t)meta_row_int(row, 1);
+	r->size = (uint64_t)meta_row_int(row, 2);
+	r->alloc = (uint64_t)meta_row_int(row, 3);
+	r->atime_ns = meta_row_int(row, 4);
+	r->mtime_ns = meta_row_int(row, 5);
+	r->ctime_ns = meta_row_int(row, 6);
+	r->object = meta_row_int(row, 7);
+	r->draft = meta_row_int(row, 8);
+	r->orphan = meta_row_int(row, 9) != 0;
 	return 0;
 }
 
-static int file_fetch(struct library *lib, int64_t ino, struct node *n, struct draft **draft)
+int file_row_get(struct library *lib, int64_t ino, struct file_row *out)
 {
-	int rc = META_QUERY(lib->meta, FILE_LOAD, file_row, n, META_I(ino));
+	int rc = META_QUERY(library_meta(lib), FILE_LOAD, file_row, out, META_I(ino));
 
-	if (rc < 0)
+	return rc < 0 ? rc : rc == 0 ? -ENOENT : 0;
+}
+
+static int file_fetch(struct library *lib, int64_t ino, struct file_row *n, struct draft **draft)
+{
+	int rc = file_row_get(lib, ino, n);
+
+	if (rc)
 		return rc;
-	if (rc == 0)
-		return -ENOENT;
 	if (n->kind == NODE_FOLDER)
 		return -EISDIR;
 	if (n->kind != NODE_ASSET)
@@ -193,7 +198,7 @@ static int file_fetch(struct library *lib, int64_t ino, struct node *n, struct d
 	return draft_open(lib->content, n->draft, n->size, library_read_only(lib), draft);
 }
 
-static void file_fill_locked(struct file *f, const struct node *n, struct draft *draft)
+static void file_fill_locked(struct file *f, const struct file_row *n, struct draft *draft)
 	LOCK_REQUIRES(&f->shard->lock)
 {
 	f->draft = draft;
@@ -201,7 +206,7 @@ static void file_fill_locked(struct file *f, const struct node *n, struct draft 
 	f->object = n->object;
 	f->size = n->size;
 	f->alloc = n->alloc;
-	f->orphan = n->nlink == 0;
+	f->orphan = n->orphan;
 	f->known = true;
 	if (f->changed)
 		return;
@@ -220,7 +225,7 @@ int file_load_locked(struct file *f)
 			file_wait_locked(f);
 			continue;
 		}
-		struct node n = { 0 };
+		struct file_row n = { 0 };
 		struct draft *draft = NULL;
 
 		f->busy = true;

@@ -4,19 +4,8 @@
 
 #include "library/file-internal.h"
 
-static int file_times_row(void *arg, const struct meta_row *row)
-{
-	struct node *n = arg;
-
-	n->atime_ns = meta_row_int(row, 4);
-	n->mtime_ns = meta_row_int(row, 5);
-	n->ctime_ns = meta_row_int(row, 6);
-	n->nlink = meta_row_int(row, 7);
-	return 0;
-}
-
 /* Times set by another process hold unless newer ones are unsaved here. The content of an open file stays what it was; one that is only kept is read anew. */
-static struct view *file_take_locked(struct file *f, const struct node *n, bool content) LOCK_REQUIRES(&f->shard->lock)
+static struct view *file_take_locked(struct file *f, const struct file_row *n, bool content) LOCK_REQUIRES(&f->shard->lock)
 {
 	if (f->changes == f->saved) {
 		f->atime_ns = n->atime_ns;
@@ -34,18 +23,18 @@ static struct view *file_take_locked(struct file *f, const struct node *n, bool 
 void files_changed(struct library *lib, int64_t ino, bool content)
 {
 	struct file *f = files_find(lib, ino);
-	struct node n = { 0 };
+	struct file_row n = { 0 };
 
 	if (!f)
 		return;
-	int rc = META_QUERY(library_meta(lib), FILE_LOAD, file_times_row, &n, META_I(ino));
+	int rc = file_row_get(lib, ino, &n);
 
 	file_lock(f);
-	struct view *old = rc > 0 ? file_take_locked(f, &n, content) : NULL;
+	struct view *old = rc == 0 ? file_take_locked(f, &n, content) : NULL;
 
 	f->pins--;
 	file_unlock_drop(f);
 	view_put(old);
-	if (rc > 0 && n.nlink == 0)
+	if (rc == 0 && n.orphan)
 		files_unlinked(lib, ino);
 }

@@ -5,12 +5,21 @@
  */
 #include "config.h"
 
+#include "content/collect.h"
 #include "library/sealer-internal.h"
 #include "util/err.h"
 #include "util/log.h"
 #include "util/time.h"
 
 #include <errno.h>
+
+enum {
+	CLOCK_SWEEP = 256, /* nodes a step */
+	CLOCK_COLLECT = 256, /* rows a step */
+};
+
+/* Chunks that nothing uses stay for this long: they may be wanted again. */
+#define CLOCK_GRACE_NS (3600 * TIME_NS_PER_S)
 
 /* Sizes of files that are open for long, then the log: what was written is older than one period at most when power fails. */
 static int clock_sync(struct sealer *s)
@@ -25,6 +34,28 @@ static int clock_sync(struct sealer *s)
 	return rc;
 }
 
+/* What neither an entry nor the trash names. */
+static int clock_sweep(struct sealer *s)
+{
+	int rc = tree_sweep(s->lib, CLOCK_SWEEP);
+
+	return rc < CLOCK_SWEEP ? (rc < 0 ? rc : 0) : 1;
+}
+
+static int clock_trash(struct sealer *s)
+{
+	int rc = tree_trash_expire(s->lib, time_now_ns());
+
+	return rc < 0 ? rc : rc > 0;
+}
+
+static int clock_collect(struct sealer *s)
+{
+	struct collect_stats stats = { 0 };
+
+	return collect_step(library_content(s->lib), time_now_ns(), CLOCK_GRACE_NS, CLOCK_COLLECT, &stats);
+}
+
 struct clock_duty {
 	const char *name; /* for the log */
 	int (*run)(struct sealer *s); /* 0; 1: there is more, again soon; <0 error */
@@ -33,6 +64,9 @@ struct clock_duty {
 
 static const struct clock_duty clock_duties[] = {
 	{ "recording sizes and syncing the log", clock_sync, 0 },
+	{ "removing what nothing names", clock_sweep, 30 * TIME_NS_PER_S },
+	{ "emptying the trash", clock_trash, 600 * TIME_NS_PER_S },
+	{ "collecting content that nothing uses", clock_collect, 600 * TIME_NS_PER_S },
 };
 
 enum { CLOCK_DUTIES = sizeof(clock_duties) / sizeof(*clock_duties) };
