@@ -116,20 +116,22 @@ static int add_rows(struct change *c, const struct store_local_place *place)
 	return apply_durably(c);
 }
 
-/* Another writer of the same chunk may have been faster: then, as after a failure, no row has it. */
-static enum store_local_room_end end_of_room(struct change *c,
-					     const struct store_local_place *place, int err)
+/*
+ * Another writer of the same chunk may have been faster: then no row tells of this copy. Its room is
+ * not used again, though: if a row did tell of it and was deleted already, that deletion's punch may be
+ * still to come.
+ */
+static void give_back_unlisted(struct change *c, const struct store_local_place *place)
 {
-	if (err == ERR_UNCERTAIN || store_local_place_listed(c->s, c->name, place) != 0)
-		return STORE_LOCAL_ROOM_USED;
-	blobs_punch(c->s->blobs, place->blob, place->start, c->len);
-	return err == -EIO ? STORE_LOCAL_ROOM_SPOILT : STORE_LOCAL_ROOM_UNUSED;
+	if (store_local_place_listed(c->s, c->name, place) == 0)
+		blobs_punch(c->s->blobs, place->blob, place->start, c->len);
 }
 
 static int append_chunk(struct change *c)
 {
 	struct store_local_room room;
 	struct store_local_place place = { 0 };
+	enum store_local_room_end end = STORE_LOCAL_ROOM_USED;
 	int err = store_local_bundle_enter(c->s, c->len, &room);
 
 	if (err)
@@ -137,9 +139,15 @@ static int append_chunk(struct change *c)
 	place.blob = room.bundle->blob;
 	place.start = room.start;
 	err = write_bytes(c, &place);
-	if (!err)
+	if (err) {
+		blobs_punch(c->s->blobs, place.blob, place.start, c->len);
+		end = err == -EIO ? STORE_LOCAL_ROOM_SPOILT : STORE_LOCAL_ROOM_UNUSED;
+	} else {
 		err = add_rows(c, &place);
-	store_local_bundle_leave(c->s, &room, end_of_room(c, &place, err));
+		if (err != ERR_UNCERTAIN)
+			give_back_unlisted(c, &place);
+	}
+	store_local_bundle_leave(c->s, &room, end);
 	return err;
 }
 

@@ -86,7 +86,7 @@ struct store_local_room {
 /* What became of a room. */
 enum store_local_room_end {
 	STORE_LOCAL_ROOM_USED,   /* a row may tell of it */
-	STORE_LOCAL_ROOM_UNUSED, /* no row does: the next chunk may lie there */
+	STORE_LOCAL_ROOM_UNUSED, /* no row ever did: the next chunk may lie there */
 	STORE_LOCAL_ROOM_SPOILT, /* the disk failed: no more is to go into that bundle */
 };
 
