@@ -8,6 +8,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -102,6 +103,15 @@ static int conn_immutable_uri(const char *path, struct buf *uri)
 	return err ? err : buf_add_str(uri, "?immutable=1");
 }
 
+char *meta_sqlite_conn_file(const char *path)
+{
+	char *name = NULL;
+
+	if (path[0] == '/')
+		return strdup(path);
+	return asprintf(&name, "./%s", path) < 0 ? NULL : name;
+}
+
 static int conn_open(struct meta_sqlite_conn *c, enum meta_sqlite_mode mode)
 {
 	int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
@@ -133,7 +143,7 @@ int meta_sqlite_conn_bare(const char *path, enum meta_sqlite_mode mode,
 		return -ENOMEM;
 	pthread_once(&once, conn_configure);
 	c->busy_limit_ns = CONN_BUSY_LIMIT_NS;
-	c->path = strdup(path);
+	c->path = meta_sqlite_conn_file(path);
 	int err = c->path ? meta_sqlite_fail(c, conn_open(c, mode), "open") : -ENOMEM;
 
 	if (err) {

@@ -58,7 +58,7 @@ struct meta_sqlite_conn {
 };
 
 /*
- * Opens PATH (absolute). A READER or WRITER has its settings, and its first transaction behind it. *OUT is the
+ * Opens PATH. A READER or WRITER has its settings, and its first transaction behind it. *OUT is the
  * caller's, ended with meta_sqlite_conn_free(). Errors as meta_open(), logged. Creates no main file.
  */
 int meta_sqlite_conn_new(const char *path, enum meta_sqlite_mode mode,
@@ -70,6 +70,12 @@ int meta_sqlite_conn_bare(const char *path, enum meta_sqlite_mode mode,
 
 /* Gives a bare connection the settings of MODE. 0 or a negative error as meta_open(), not logged. */
 int meta_sqlite_conn_set(struct meta_sqlite_conn *c, enum meta_sqlite_mode mode);
+
+/*
+ * A file's path as SQLite takes it for one, whatever it begins with (":memory:", "file:"), to be freed
+ * with free(); NULL when memory is out.
+ */
+char *meta_sqlite_conn_file(const char *path);
 
 /* How many readers this machine's cores can make use of. */
 unsigned meta_sqlite_conn_readers_max(void);

@@ -70,7 +70,11 @@ int meta_sqlite_copy_settle(const char *fresh, const char *path, bool replace)
 /* A database to copy into: written without a thought of crashes, since it is synced at the end. */
 static int copy_open_target(const char *path, sqlite3 **out)
 {
-	int rc = sqlite3_open_v2(path, out,
+	CLEANUP_FREE char *name = meta_sqlite_conn_file(path);
+
+	if (!name)
+		return SQLITE_NOMEM;
+	int rc = sqlite3_open_v2(name, out,
 				 SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
 					 SQLITE_OPEN_EXRESCODE,
 				 NULL);

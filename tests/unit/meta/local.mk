@@ -1,1 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+META_TEST_SOURCES = tests/unit/meta/meta-test.c tests/unit/meta/meta-test.h
+
+UNIT_TESTS += tests/unit/meta/test-dialect
+tests_unit_meta_test_dialect_LDADD = $(UNIT_META_LIBS)
+UNIT_TESTS += tests/unit/meta/test-apply
+tests_unit_meta_test_apply_SOURCES = tests/unit/meta/test-apply.c $(META_TEST_SOURCES)
+tests_unit_meta_test_apply_LDADD = $(UNIT_META_LIBS)
+UNIT_TESTS += tests/unit/meta/test-service
+tests_unit_meta_test_service_SOURCES = tests/unit/meta/test-service.c $(META_TEST_SOURCES)
+tests_unit_meta_test_service_LDADD = $(UNIT_META_LIBS)
+UNIT_TESTS += tests/unit/meta/test-crash
+tests_unit_meta_test_crash_SOURCES = tests/unit/meta/test-crash.c $(META_TEST_SOURCES)
+tests_unit_meta_test_crash_LDADD = $(UNIT_META_LIBS)
+UNIT_TESTS += tests/unit/meta/test-sqlite-open
+tests_unit_meta_test_sqlite_open_SOURCES = tests/unit/meta/test-sqlite-open.c $(META_TEST_SOURCES)
+tests_unit_meta_test_sqlite_open_LDADD = $(UNIT_META_LIBS)
+UNIT_TESTS += tests/unit/meta/test-sqlite-migrate
+tests_unit_meta_test_sqlite_migrate_SOURCES = tests/unit/meta/test-sqlite-migrate.c $(META_TEST_SOURCES)
+tests_unit_meta_test_sqlite_migrate_LDADD = $(UNIT_META_LIBS)
