@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The gear table: entry v is the first 8 bytes, big-endian, of SHA-256 of the one byte v. Boundaries of every
- * stored chunk depend on it: it never changes.
+ * The gear table: entry v is the first 8 bytes, big-endian, of SHA-256 of the one byte v.
+ * Boundaries of every stored chunk depend on it: it never changes.
  */
 #include "config.h"
 

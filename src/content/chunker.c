@@ -58,8 +58,9 @@ static uint64_t chunker_warm(const uint8_t *data, size_t at)
 }
 
 /*
- * The first position in (from, to] whose hash is below the limit, or 0. `hash` is that of `from`. Each step of four hashes is computed from the
- * step before alone, not from one another, so that they do not wait in line.
+ * The first position in (from, to] whose hash is below the limit, or 0. `hash` is that of `from`.
+ * Each step of four hashes is computed from the step before alone, not from one another, so that
+ * they do not wait in line.
  */
 static size_t chunker_scan(const uint8_t *data, size_t from, size_t to, uint64_t hash,
 			   uint64_t limit)

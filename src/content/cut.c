@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The cutter. Chunks stand in a ring of slots in the order of their offsets; each slot has its own buffer.
+ * The cutter. Chunks stand in a ring of slots in the order of their offsets; each slot has its own
+ * buffer.
  *
- * A slot's states: FREE (being filled, or unused) -> QUEUED (whole; whoever comes first hashes it) -> HASHING -> DONE -> FREE
- * (emitted). The calling thread alone moves slots into and out of the ring. For each chunk one helper is submitted to the pool; it
- * hashes the oldest QUEUED slot, if there is one. A helper that comes late finds nothing, or helps the next run, so nobody ever waits for the
- * pool's queue: the caller waits only for a hash that is being computed. Each helper holds a reference, which keeps the cutter in memory.
+ * A slot's states: FREE (being filled, or unused) -> QUEUED (whole; whoever comes first hashes it)
+ * -> HASHING -> DONE -> FREE (emitted). The calling thread alone moves slots into and out of the
+ * ring. For each chunk one helper is submitted to the pool; it hashes the oldest QUEUED slot, if
+ * there is one. A helper that comes late finds nothing, or helps the next run, so nobody ever waits
+ * for the pool's queue: the caller waits only for a hash that is being computed. Each helper holds
+ * a reference, which keeps the cutter in memory.
  */
 #include "config.h"
 
@@ -105,7 +108,9 @@ static struct cut_slot *cut_slot(struct cut *c, unsigned i)
 	return &c->slots[(c->head + i) % c->count];
 }
 
-/* Hashes the oldest slot that waits for it; false if there is none. Gives the lock back meanwhile. */
+/*
+ * Hashes the oldest slot that waits for it; false if there is none. Gives the lock back meanwhile.
+ */
 static bool cut_hash_one_locked(struct cut *c) LOCK_REQUIRES(&c->lock)
 {
 	unsigned i = 0;
@@ -137,8 +142,8 @@ static void cut_help(void *arg)
 }
 
 /*
- * Puts the slot behind the ring's last into the ring. No helper is called for a run's last chunk: the caller would only wait for
- * it. So content of one chunk never leaves the caller's thread.
+ * Puts the slot behind the ring's last into the ring. No helper is called for a run's last chunk:
+ * the caller would only wait for it. So content of one chunk never leaves the caller's thread.
  */
 static void cut_queue(struct cut *c, bool last)
 {
@@ -202,7 +207,10 @@ static int cut_emit(struct cut_run *run, unsigned keep)
 	return err;
 }
 
-/* Empties the ring, at the end of a run of whatever outcome: waits for hashes that are being computed, drops the rest. */
+/*
+ * Empties the ring, at the end of a run of whatever outcome: waits for hashes that are being
+ * computed, drops the rest.
+ */
 static void cut_drop(struct cut *c)
 {
 	lock_lock(&c->lock);
@@ -228,8 +236,9 @@ static ssize_t cut_read(struct cut_run *run, uint8_t *data, size_t want, uint64_
 }
 
 /*
- * Fills the slot from `offset` on until a chunk is whole; what was read beyond it becomes the tail. The chunk's length, or a negative
- * error. Up to min it reads in one go, as no cut can come before that.
+ * Fills the slot from `offset` on until a chunk is whole; what was read beyond it becomes the tail.
+ * The chunk's length, or a negative error. Up to min it reads in one go, as no cut can come before
+ * that.
  */
 static ssize_t cut_fill(struct cut_run *run, struct cut_slot *slot, uint64_t offset, uint64_t end)
 {

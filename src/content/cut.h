@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The cutter: reads content, cuts it into chunks and hashes them. The calling thread reads and cuts, threads of a
- * pool hash what was cut meanwhile, and the results come in order on the calling thread. It is safe to run cutters inside tasks of that
- * same pool: what no thread has taken up when its turn comes is hashed by the caller.
+ * The cutter: reads content, cuts it into chunks and hashes them. The calling thread reads and
+ * cuts, threads of a pool hash what was cut meanwhile, and the results come in order on the calling
+ * thread. It is safe to run cutters inside tasks of that same pool: what no thread has taken up
+ * when its turn comes is hashed by the caller.
  */
 #ifndef GARNER_CONTENT_CUT_H
 #define GARNER_CONTENT_CUT_H
@@ -31,8 +32,9 @@ struct cut_extent {
 
 struct cut_source {
 	/*
-	 * Reads up to `len` bytes at `off`: the count, at least 1, or a negative errno. 0 means that the content ended early. Called on the
-	 * calling thread, in ascending order of offsets, each byte once.
+	 * Reads up to `len` bytes at `off`: the count, at least 1, or a negative errno. 0 means
+	 * that the content ended early. Called on the calling thread, in ascending order of
+	 * offsets, each byte once.
 	 */
 	ssize_t (*read)(void *arg, void *buf, size_t len, uint64_t off);
 	void *arg;
@@ -49,8 +51,8 @@ struct cut_chunk {
 
 struct cut_sink {
 	/*
-	 * Gets each chunk, in order of offsets, on the calling thread, with its bytes, which are the cutter's and valid until it returns.
-	 * 0: go on. Anything else ends the run.
+	 * Gets each chunk, in order of offsets, on the calling thread, with its bytes, which are
+	 * the cutter's and valid until it returns. 0: go on. Anything else ends the run.
 	 */
 	int (*emit)(void *arg, const struct cut_chunk *chunk, const uint8_t *data);
 	/* Asked before every read whether to give up: 0 to go on. May be NULL. */
@@ -59,19 +61,24 @@ struct cut_sink {
 };
 
 /*
- * Makes a cutter. Memory for chunks is taken when it is first needed and kept until cut_free(). 0 and *out, which is the caller's; -EINVAL
- * for fewer than 2 buffers, -ENOTSUP for an algorithm that this build lacks, -ENOMEM.
+ * Makes a cutter. Memory for chunks is taken when it is first needed and kept until cut_free(). 0
+ * and *out, which is the caller's; -EINVAL for fewer than 2 buffers, -ENOTSUP for an algorithm that
+ * this build lacks, -ENOMEM.
  */
 int cut_new(const struct cut_params *params, struct cut **out);
 
 /*
- * Cuts one content. One run at a time on one cutter. Returns 0 when everything was emitted; otherwise the run ended early with: what emit returned
- * (negative or positive, as it was); -ECANCELED (stop said so); the error of read; -ESTALE (the content ended before its extents did);
+ * Cuts one content. One run at a time on one cutter. Returns 0 when everything was emitted;
+ * otherwise the run ended early with: what emit returned (negative or positive, as it was);
+ * -ECANCELED (stop said so); the error of read; -ESTALE (the content ended before its extents did);
  * -ENOMEM. Chunks emitted before that stand.
  */
 int cut_run(struct cut *c, const struct cut_source *source, const struct cut_sink *sink);
 
-/* Ends a cutter that has no run. Its memory may live on for the moment that a pool's thread needs to notice. NULL is fine. */
+/*
+ * Ends a cutter that has no run. Its memory may live on for the moment that a pool's thread needs
+ * to notice. NULL is fine.
+ */
 void cut_free(struct cut *c);
 
 #endif

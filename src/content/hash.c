@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Hashes over OpenSSL's EVP and, where it was found, libblake3. EVP_sha256() would look the algorithm up at every
- * start, so it is fetched once for the process; a context costs an allocation, so each thread keeps one.
+ * Hashes over OpenSSL's EVP and, where it was found, libblake3. EVP_sha256() would look the
+ * algorithm up at every start, so it is fetched once for the process; a context costs an
+ * allocation, so each thread keeps one.
  */
 #include "config.h"
 

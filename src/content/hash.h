@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Hashes: the names of chunks and objects. An algorithm is a library's choice, made when the library is created,
- * and recorded by its number in everything that leaves the library. All of them give 32 bytes.
+ * Hashes: the names of chunks and objects. An algorithm is a library's choice, made when the
+ * library is created, and recorded by its number in everything that leaves the library. All of them
+ * give 32 bytes.
  *
- * A hash is computed for one run of bytes (hash_data) or piece by piece (struct hash_run). All functions may be called from
- * any thread; each thread keeps what it needs between calls and gives it back when it ends.
+ * A hash is computed for one run of bytes (hash_data) or piece by piece (struct hash_run). All
+ * functions may be called from any thread; each thread keeps what it needs between calls and gives
+ * it back when it ends.
  */
 #ifndef GARNER_CONTENT_HASH_H
 #define GARNER_CONTENT_HASH_H
@@ -31,7 +33,10 @@ bool hash_available(enum hash_algo algo);
 /* "sha256", "blake3"; NULL for a number that is neither. */
 const char *hash_algo_name(enum hash_algo algo);
 
-/* The algorithm of that name. 0, -EINVAL for an unknown name, -ENOTSUP for one that this build lacks. */
+/*
+ * The algorithm of that name. 0, -EINVAL for an unknown name, -ENOTSUP for one that this build
+ * lacks.
+ */
 int hash_algo_read(const char *name, enum hash_algo *out);
 
 /* The hash of `len` bytes. 0, -ENOTSUP, or -ENOMEM; *out is untouched unless 0. */
@@ -47,8 +52,8 @@ int hash_run_new(enum hash_algo algo, struct hash_run **out);
 int hash_run_add(struct hash_run *r, const void *data, size_t len);
 
 /*
- * Writes the hash of what was added and starts over with nothing added. 0, or -ENOMEM with *out untouched; after that
- * only hash_run_free() may be called.
+ * Writes the hash of what was added and starts over with nothing added. 0, or -ENOMEM with *out
+ * untouched; after that only hash_run_free() may be called.
  */
 int hash_run_end(struct hash_run *r, struct hash *out);
 

@@ -42,4 +42,4 @@ libcontent_a_SOURCES = \
 	src/content/view-open.h \
 	src/content/view.c \
 	src/content/view.h
-EXTRA_DIST += src/content/DESIGN
+EXTRA_DIST += src/content/DESIGN doc/chunking.md

@@ -129,7 +129,10 @@ static int manifest_get_head(struct manifest_cursor *c, struct manifest_head *he
 	return manifest_get_number(c, &head->size);
 }
 
-/* Reads the part that begins at part->offset, of which `room` bytes are left to the end; its hash goes to *hash. */
+/*
+ * Reads the part that begins at part->offset, of which `room` bytes are left to the end; its hash
+ * goes to *hash.
+ */
 static int manifest_get_part(struct manifest_cursor *c, uint64_t room, struct manifest_part *part,
 			     struct hash *hash)
 {

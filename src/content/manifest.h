@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The manifest: an object written down, the same bytes for the same object everywhere. The root hash of an object is the hash of its
- * manifest, by the library's algorithm. Numbers are unsigned LEB128 (7 bits a byte, lowest first, the high bit says that more follow), as
- * short as can be.
+ * The manifest: an object written down, the same bytes for the same object everywhere. The root
+ * hash of an object is the hash of its manifest, by the library's algorithm. Numbers are unsigned
+ * LEB128 (7 bits a byte, lowest first, the high bit says that more follow), as short as can be.
  *
  *     1 byte   version, 1
  *     1 byte   algorithm (enum hash_algo) of the chunks' names and of the root
@@ -11,9 +11,10 @@
  *       number   length << 1        a chunk of that length, followed by the 32 bytes of its hash
  *       number   length << 1 | 1    a hole of that length; no two follow each other
  *
- * Lengths are at least 1, a chunk's at most CHUNKER_LEN_MAX, and they sum up to the size. Nothing follows. A manifest that is
- * not in exactly this form is damaged. A hole is not the same as a chunk of zeros: two files with the same bytes but other holes are
- * two objects, that share the chunks which are alike.
+ * Lengths are at least 1, a chunk's at most CHUNKER_LEN_MAX, and they sum up to the size. Nothing
+ * follows. A manifest that is not in exactly this form is damaged. A hole is not the same as a
+ * chunk of zeros: two files with the same bytes but other holes are two objects, that share the
+ * chunks which are alike.
  */
 #ifndef GARNER_CONTENT_MANIFEST_H
 #define GARNER_CONTENT_MANIFEST_H
@@ -38,15 +39,21 @@ int manifest_init(struct manifest *m, enum hash_algo algo, uint64_t size);
 /* Frees what `m` holds. */
 void manifest_release(struct manifest *m);
 
-/* Adds the next chunk. 0, -ENOMEM, or -EINVAL for a length that is out of range or passes the object's end. */
+/*
+ * Adds the next chunk. 0, -ENOMEM, or -EINVAL for a length that is out of range or passes the
+ * object's end.
+ */
 int manifest_add_chunk(struct manifest *m, uint32_t len, const struct hash *hash);
 
-/* Adds a hole, that joins one just before it; length 0 adds nothing. 0, or -EINVAL where it passes the object's end. */
+/*
+ * Adds a hole, that joins one just before it; length 0 adds nothing. 0, or -EINVAL where it passes
+ * the object's end.
+ */
 int manifest_add_hole(struct manifest *m, uint64_t len);
 
 /*
- * Ends the manifest, whose bytes are then in m->bytes, and writes its root hash. 0, -EINVAL if the parts do not reach the object's
- * end, -ENOTSUP or -ENOMEM; *root is untouched unless 0.
+ * Ends the manifest, whose bytes are then in m->bytes, and writes its root hash. 0, -EINVAL if the
+ * parts do not reach the object's end, -ENOTSUP or -ENOMEM; *root is untouched unless 0.
  */
 int manifest_end(struct manifest *m, struct hash *root);
 
@@ -64,9 +71,11 @@ struct manifest_head {
 };
 
 /*
- * Reads a manifest and calls `part` for each part, in order, until it returns something else than 0, which is then returned. *head is set
- * before the first call; it may be NULL. ERR_CORRUPT: not a manifest, or damaged (parts before the damage have been
- * given out); ERR_FUTURE: a later version, or an algorithm unknown to this one. Does not check the bytes against a root hash: hash_data() does.
+ * Reads a manifest and calls `part` for each part, in order, until it returns something else than
+ * 0, which is then returned. *head is set before the first call; it may be NULL. ERR_CORRUPT: not a
+ * manifest, or damaged (parts before the damage have been given out); ERR_FUTURE: a later version,
+ * or an algorithm unknown to this one. Does not check the bytes against a root hash: hash_data()
+ * does.
  */
 int manifest_read(const void *data, size_t len, struct manifest_head *head,
 		  int (*part)(void *arg, const struct manifest_part *part), void *arg);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A growable run of bytes that is also a string builder: whatever it holds
- * is followed by a NUL that `len` does not count. A zeroed struct is an
- * empty buffer. One thread at a time.
+ * A growable run of bytes that is also a string builder: whatever it holds is followed by a NUL
+ * that `len` does not count. A zeroed struct is an empty buffer. One thread at a time.
  */
 #ifndef GARNER_UTIL_BUF_H
 #define GARNER_UTIL_BUF_H
@@ -40,8 +39,8 @@ int buf_add_str(struct buf *b, const char *text);
 int buf_add_byte(struct buf *b, unsigned char byte);
 
 /*
- * Appends formatted text. 0, -ENOMEM, or -EINVAL for a format that libc
- * refuses; B is as it was unless 0.
+ * Appends formatted text. 0, -ENOMEM, or -EINVAL for a format that libc refuses; B is as it was
+ * unless 0.
  */
 int buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -53,9 +52,9 @@ int buf_vprintf(struct buf *b, const char *format, va_list args)
 const char *buf_str(const struct buf *b);
 
 /*
- * Hands the bytes over to the caller, who frees them with free(), and makes
- * B empty. *LEN, where LEN is not NULL, is their number without the NUL.
- * NULL only when B was empty and there is no memory for the NUL.
+ * Hands the bytes over to the caller, who frees them with free(), and makes B empty. *LEN, where
+ * LEN is not NULL, is their number without the NUL. NULL only when B was empty and there is no
+ * memory for the NUL.
  */
 char *buf_take(struct buf *b, size_t *len);
 

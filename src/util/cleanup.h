@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Values that clean up after themselves when their scope ends. Each is
- * initialised where it is declared:
+ * Values that clean up after themselves when their scope ends. Each is initialised where it is
+ * declared:
  *
- *	CLEANUP_FREE char *path = NULL;
- *	CLEANUP_CLOSE int fd = -1;
- *	CLEANUP_BUF struct buf text = BUF_INIT;
+ * 	CLEANUP_FREE char *path = NULL;
+ * 	CLEANUP_CLOSE int fd = -1;
+ * 	CLEANUP_BUF struct buf text = BUF_INIT;
  *
- * To keep the value, hand it on and store NULL or -1 in its place. errno is
- * kept.
+ * To keep the value, hand it on and store NULL or -1 in its place. errno is kept.
  */
 #ifndef GARNER_UTIL_CLEANUP_H
 #define GARNER_UTIL_CLEANUP_H

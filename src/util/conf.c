@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Configuration over inih. inih would cut long lines in two, cut long names of sections, join indented lines to the
- * value above them and let a later key win, all in silence; the line reader and the handler here see to it.
+ * Configuration over inih. inih would cut long lines in two, cut long names of sections, join
+ * indented lines to the value above them and let a later key win, all in silence; the line reader
+ * and the handler here see to it.
  */
 #include "config.h"
 

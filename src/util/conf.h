@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A library's configuration: an INI file of `[section]`, `key = value` and
- * comments from `;` or `#` at the start of a line or `;` after a blank. Read
- * whole, then asked for by section and key; every complaint says file and line.
- * A file is at most 1 MiB, a line at most 190 bytes,
- * a line with a section's name at most 50. One thread at a time.
+ * A library's configuration: an INI file of `[section]`, `key = value` and comments from `;` or `#`
+ * at the start of a line or `;` after a blank. Read whole, then asked for by section and key; every
+ * complaint says file and line. A file is at most 1 MiB, a line at most 190 bytes, a line with a
+ * section's name at most 50. One thread at a time.
  *
- * The getters return 1 and set *OUT, 0 with *OUT untouched when the file does not
- * have the key, or -EINVAL after writing to WHY what is wrong with the value. A key
- * that was asked for counts as known; conf_check() then finds misspelt ones.
+ * The getters return 1 and set *OUT, 0 with *OUT untouched when the file does not have the key, or
+ * -EINVAL after writing to WHY what is wrong with the value. A key that was asked for counts as
+ * known; conf_check() then finds misspelt ones.
  */
 #ifndef GARNER_UTIL_CONF_H
 #define GARNER_UTIL_CONF_H
@@ -21,9 +20,9 @@
 struct conf;
 
 /*
- * Reads the file PATH. 0 and *OUT, which the caller ends with conf_free(); -EINVAL
- * for a file with a mistake; a negative errno of reading, -EFBIG or -ENOMEM. On
- * an error WHY gets one line of text that names file, line and mistake.
+ * Reads the file PATH. 0 and *OUT, which the caller ends with conf_free(); -EINVAL for a file with
+ * a mistake; a negative errno of reading, -EFBIG or -ENOMEM. On an error WHY gets one line of text
+ * that names file, line and mistake.
  */
 int conf_load(const char *path, struct conf **out, struct buf *why);
 
@@ -51,8 +50,8 @@ int conf_u64(struct conf *c, const char *section, const char *key, uint64_t max,
 int conf_bool(struct conf *c, const char *section, const char *key, bool *out, struct buf *why);
 
 /*
- * Whether every key of the file has been asked for: 0, or -EINVAL with the
- * first one that has not in WHY.
+ * Whether every key of the file has been asked for: 0, or -EINVAL with the first one that has not
+ * in WHY.
  */
 int conf_check(const struct conf *c, struct buf *why);
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Error values. Every function of garner that can fail returns 0 (or a
- * count) or a negative error: a negative errno, or one of the few values
- * below that errno has no word for.
+ * Error values. Every function of garner that can fail returns 0 (or a count) or a negative error:
+ * a negative errno, or one of the few values below that errno has no word for.
  */
 #ifndef GARNER_UTIL_ERR_H
 #define GARNER_UTIL_ERR_H
@@ -23,16 +22,15 @@ enum {
 };
 
 /*
- * The text of an error, for people: static, never freed, never NULL. Takes
- * errors of both kinds, negative or positive; any thread.
+ * The text of an error, for people: static, never freed, never NULL. Takes errors of both kinds,
+ * negative or positive; any thread.
  */
 const char *err_text(int err);
 
 /*
- * The positive errno that stands for an error where only errno is
- * understood (FUSE replies, exit paths): ERR_CORRUPT, ERR_UNCERTAIN and
- * ERR_SCHEMA are EIO, ERR_FUTURE is EPROTONOSUPPORT, ERR_NOTLIB is EINVAL,
- * ERR_LOCKED is EBUSY, a negative errno is that errno, 0 is 0 and anything
+ * The positive errno that stands for an error where only errno is understood (FUSE replies, exit
+ * paths): ERR_CORRUPT, ERR_UNCERTAIN and ERR_SCHEMA are EIO, ERR_FUTURE is EPROTONOSUPPORT,
+ * ERR_NOTLIB is EINVAL, ERR_LOCKED is EBUSY, a negative errno is that errno, 0 is 0 and anything
  * unknown is EIO.
  */
 int err_errno(int err);

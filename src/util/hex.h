@@ -12,9 +12,8 @@
 void hex_encode(const void *data, size_t len, char *text);
 
 /*
- * Reads exactly TEXT_LEN digits, of either case, into the TEXT_LEN / 2 bytes
- * at DATA. 0, or -EINVAL for an odd length or anything that is not a digit;
- * DATA is then undefined.
+ * Reads exactly TEXT_LEN digits, of either case, into the TEXT_LEN / 2 bytes at DATA. 0, or -EINVAL
+ * for an odd length or anything that is not a digit; DATA is then undefined.
  */
 int hex_decode(const char *text, size_t text_len, void *data);
 

@@ -34,3 +34,5 @@ libutil_a_SOURCES = \
 	src/util/uuid.h \
 	src/util/version.c \
 	src/util/version.h
+
+EXTRA_DIST += src/util/DESIGN

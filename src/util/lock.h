@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Mutexes with a rank, and conditions. With GARNER_DEBUG the order of ranks is
- * checked at every lock_lock(): a thread may take a lock only if its rank (see
- * util/ranks.h) is above that of every lock it holds; of one rank, several locks
- * only in ascending order of address. A breach aborts with both ranks on stderr: it
- * is a bug of ours that would be a deadlock one day.
+ * Mutexes with a rank, and conditions. With GARNER_DEBUG the order of ranks is checked at every
+ * lock_lock(): a thread may take a lock only if its rank (see util/ranks.h) is above that of every
+ * lock it holds; of one rank, several locks only in ascending order of address. A breach aborts
+ * with both ranks on stderr: it is a bug of ours that would be a deadlock one day.
  *
  * No network, SQL, fsync or callback under a lock.
  *
- * The LOCK_* annotations let clang's -Wthread-safety check callers; gcc does
- * not see them. C has them on functions only, so a field says in words what
- * guards it.
+ * The LOCK_* annotations let clang's -Wthread-safety check callers; gcc does not see them. C has
+ * them on functions only, so a field says in words what guards it.
  */
 #ifndef GARNER_UTIL_LOCK_H
 #define GARNER_UTIL_LOCK_H
@@ -72,8 +70,8 @@ void lock_cond_release(struct lock_cond *c);
 void lock_cond_wait(struct lock_cond *c, struct lock *l) LOCK_REQUIRES(l);
 
 /*
- * As lock_cond_wait(), no longer than until time_mono_ns() is DEADLINE_NS.
- * 0 when woken, -ETIMEDOUT; L is held either way.
+ * As lock_cond_wait(), no longer than until time_mono_ns() is DEADLINE_NS. 0 when woken,
+ * -ETIMEDOUT; L is held either way.
  */
 int lock_cond_wait_until(struct lock_cond *c, struct lock *l, int64_t deadline_ns) LOCK_REQUIRES(l);
 

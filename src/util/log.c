@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The log. Nothing here allocates or takes a lock of ours, so that a record can
- * be written from anywhere but a signal handler.
+ * The log. Nothing here allocates or takes a lock of ours, so that a record can be written from
+ * anywhere but a signal handler.
  */
 #include "config.h"
 
@@ -50,9 +50,8 @@ bool log_enabled(enum log_level level)
 }
 
 /*
- * Copies TEXT to OUT (OUT_MAX bytes and a NUL), escaping what is not
- * printable and the characters of EXTRA; returns the length. What does not
- * fit is cut, and "..." says so.
+ * Copies TEXT to OUT (OUT_MAX bytes and a NUL), escaping what is not printable and the characters
+ * of EXTRA; returns the length. What does not fit is cut, and "..." says so.
  */
 static size_t log_escape(const char *text, size_t len, const char *extra, char *out, size_t out_max)
 {

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The log: one line per record, to stderr or to syslog. An error is logged
- * once, where it is found, with its object and cause; never with secrets.
- * Whatever a record is made of, it stays one line of valid UTF-8: control
- * characters and bytes that are not UTF-8 are written as \xNN. A record
- * longer than about 4 KiB is cut and ends in "...".
+ * The log: one line per record, to stderr or to syslog. An error is logged once, where it is found,
+ * with its object and cause; never with secrets. Whatever a record is made of, it stays one line of
+ * valid UTF-8: control characters and bytes that are not UTF-8 are written as \xNN. A record longer
+ * than about 4 KiB is cut and ends in "...".
  */
 #ifndef GARNER_UTIL_LOG_H
 #define GARNER_UTIL_LOG_H
@@ -25,8 +24,8 @@ enum log_target {
 };
 
 /*
- * Sets the lowest level that is written and where to. Before the first call
- * warnings and errors go to stderr. May be called again, from any thread.
+ * Sets the lowest level that is written and where to. Before the first call warnings and errors go
+ * to stderr. May be called again, from any thread.
  */
 void log_init(enum log_level level, enum log_target target);
 
@@ -34,8 +33,8 @@ void log_init(enum log_level level, enum log_target target);
 bool log_enabled(enum log_level level);
 
 /*
- * Writes one record, whatever log_init said; use the macros below. FORMAT has
- * no newline at its end. Keeps errno. Any thread; records do not mix.
+ * Writes one record, whatever log_init said; use the macros below. FORMAT has no newline at its
+ * end. Keeps errno. Any thread; records do not mix.
  */
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -52,10 +51,9 @@ void log_write(enum log_level level, const char *format, ...) __attribute__((for
 #define log_debug(...) log_at(LOG_LEVEL_DEBUG, __VA_ARGS__)
 
 /*
- * A file's name or path for use in a record: quoted, with quotes,
- * backslashes, control characters and bytes that are not UTF-8 escaped, so
- * that two different names never look the same; above 1000 bytes it is cut and
- * ends in "...". The text is the calling thread's and is overwritten by the
+ * A file's name or path for use in a record: quoted, with quotes, backslashes, control characters
+ * and bytes that are not UTF-8 escaped, so that two different names never look the same; above 1000
+ * bytes it is cut and ends in "...". The text is the calling thread's and is overwritten by the
  * fourth call after this one.
  */
 const char *log_name(const char *name, size_t len);

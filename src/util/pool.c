@@ -2,10 +2,9 @@
 /*
  * The thread pool.
  *
- * Phases: IDLE (made, no thread) -> RUNNING (pool_start) -> STOPPING
- * (pool_stop: nothing new, the queue runs dry, threads exit) -> STOPPED.
- * While the lock is free: count <= cap, running <= threads, and in IDLE and
- * STOPPED running is 0.
+ * Phases: IDLE (made, no thread) -> RUNNING (pool_start) -> STOPPING (pool_stop: nothing new, the
+ * queue runs dry, threads exit) -> STOPPED. While the lock is free: count <= cap, running <=
+ * threads, and in IDLE and STOPPED running is 0.
  */
 #include "config.h"
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Every lock of garner in the order in which they are taken: a thread that
- * holds a lock takes only locks further down this list. A new lock gets a line
- * here, beside the locks of its folder; folders stand in the order of the layers, top
- * first.
+ * Every lock of garner in the order in which they are taken: a thread that holds a lock takes only
+ * locks further down this list. A new lock gets a line here, beside the locks of its folder;
+ * folders stand in the order of the layers, top first.
  */
 #ifndef GARNER_UTIL_RANKS_H
 #define GARNER_UTIL_RANKS_H

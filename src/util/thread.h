@@ -6,8 +6,8 @@
 #include <pthread.h>
 
 /*
- * Starts a thread that runs RUN(ARG), is called NAME (at most 15 bytes) and takes no
- * signals. *OUT is for pthread_join(). 0 or a negative errno.
+ * Starts a thread that runs RUN(ARG), is called NAME (at most 15 bytes) and takes no signals. *OUT
+ * is for pthread_join(). 0 or a negative errno.
  */
 int thread_start(const char *name, void *(*run)(void *arg), void *arg, pthread_t *out);
 

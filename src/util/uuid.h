@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * UUIDs (RFC 9562) as 16 bytes in network order. The functions avoid the names
- * that libuuid exports.
+ * UUIDs (RFC 9562) as 16 bytes in network order. The functions avoid the names that libuuid
+ * exports.
  */
 #ifndef GARNER_UTIL_UUID_H
 #define GARNER_UTIL_UUID_H
@@ -20,8 +20,9 @@ struct uuid {
 void uuid_random(struct uuid *out);
 
 /*
- * Makes a UUID of version 7 (RFC 9562, section 5.7, with 12 bits of sub-millisecond time as in section
- * 6.2, method 3): one made later sorts later, as far as the wall clock goes. Any thread; cannot fail.
+ * Makes a UUID of version 7 (RFC 9562, section 5.7, with 12 bits of sub-millisecond time as in
+ * section 6.2, method 3): one made later sorts later, as far as the wall clock goes. Any thread;
+ * cannot fail.
  */
 void uuid_ordered(struct uuid *out);
 
@@ -29,8 +30,8 @@ void uuid_ordered(struct uuid *out);
 void uuid_format(const struct uuid *u, char text[UUID_TEXT_LEN]);
 
 /*
- * Reads exactly 36 characters in the form 8-4-4-4-12, digits of either case.
- * 0, or -EINVAL with *OUT untouched.
+ * Reads exactly 36 characters in the form 8-4-4-4-12, digits of either case. 0, or -EINVAL with
+ * *OUT untouched.
  */
 int uuid_read(const char *text, size_t len, struct uuid *out);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Which garner this is, for --version, the log and the library's own record
- * of the program that last wrote it.
+ * Which garner this is, for --version, the log and the library's own record of the program that
+ * last wrote it.
  */
 #ifndef GARNER_UTIL_VERSION_H
 #define GARNER_UTIL_VERSION_H

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Runs a fuzzer without libFuzzer, so that every `make check` does: on inputs that are made from the fuzzer's own seeds by the same
- * random changes each time. With --enable-fuzzers the fuzzers are linked with libFuzzer instead, which looks for new
- * paths: `tests/fuzz/fuzz-NAME -max_total_time=60`.
+ * Runs a fuzzer without libFuzzer, so that every `make check` does: on inputs that are made from
+ * the fuzzer's own seeds by the same random changes each time. With --enable-fuzzers the fuzzers
+ * are linked with libFuzzer instead, which looks for new paths: `tests/fuzz/fuzz-NAME
+ * -max_total_time=60`.
  *
  *   FUZZ_ROUNDS  inputs to try (default 200000)
  *   FUZZ_SEED    where the random numbers begin

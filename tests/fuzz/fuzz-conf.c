@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Configuration files: read, or refused with one line that says why; values asked for are read or refused alike. */
+/*
+ * Configuration files: read, or refused with one line that says why; values asked for are read or
+ * refused alike.
+ */
 #include "config.h"
 
 #include "fuzz.h"

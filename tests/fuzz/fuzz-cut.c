@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Cutting: the first bytes choose the parameters and the rest is content, cut at once and as it grows, with the same result and lengths in
- * their bounds. Chunks are small here, so that short inputs have many.
+ * Cutting: the first bytes choose the parameters and the rest is content, cut at once and as it
+ * grows, with the same result and lengths in their bounds. Chunks are small here, so that short
+ * inputs have many.
  */
 #include "config.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Manifests: what is taken is written again as the very same bytes; everything else is refused as damaged or from the future. */
+/*
+ * Manifests: what is taken is written again as the very same bytes; everything else is refused as
+ * damaged or from the future.
+ */
 #include "config.h"
 
 #include "content/chunker.h"

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The small readers of text: numbers, sizes, times, UUIDs, hashes, digits, names and what the log makes of any bytes. */
+/*
+ * The small readers of text: numbers, sizes, times, UUIDs, hashes, digits, names and what the log
+ * makes of any bytes.
+ */
 #include "config.h"
 
 #include "content/hash.h"

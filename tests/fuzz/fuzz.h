@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What a fuzzer is: the function that libFuzzer calls, with assertions for what must hold on any input, and a few inputs of the right
- * form for the driver to begin with.
+ * What a fuzzer is: the function that libFuzzer calls, with assertions for what must hold on any
+ * input, and a few inputs of the right form for the driver to begin with.
  */
 #ifndef GARNER_TESTS_FUZZ_FUZZ_H
 #define GARNER_TESTS_FUZZ_FUZZ_H

@@ -2,9 +2,10 @@
 /*
  * The frame of a unit test: START_TEST(name) … END_TEST for each case, then
  *
- *	UNIT_MAIN("subject", 10, first_case, second_case)
+ * 	UNIT_MAIN("subject", 10, first_case, second_case)
  *
- * where the number is the seconds that a case may take. And a folder of its own for a case that needs files.
+ * where the number is the seconds that a case may take. And a folder of its own for a case that
+ * needs files.
  */
 #ifndef GARNER_TESTS_UNIT_UNIT_H
 #define GARNER_TESTS_UNIT_UNIT_H

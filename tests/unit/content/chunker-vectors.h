@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Where FastCDC cuts pseudo-random streams: the ends of all chunks, computed from the definition in content/chunker.h by a
- * program that shares nothing with it. The streams are SplitMix64 (Steele, Lea and Flood, OOPSLA 2014) from the seed given, each
- * number as 8 bytes, little-endian.
+ * Where FastCDC cuts pseudo-random streams: the ends of all chunks, computed from the definition in
+ * content/chunker.h by a program that shares nothing with it. The streams are SplitMix64 (Steele,
+ * Lea and Flood, OOPSLA 2014) from the seed given, each number as 8 bytes, little-endian.
  */
 #ifndef GARNER_TESTS_UNIT_CONTENT_CHUNKER_VECTORS_H
 #define GARNER_TESTS_UNIT_CONTENT_CHUNKER_VECTORS_H

@@ -241,7 +241,10 @@ START_TEST(sizes_are_spread_as_promised)
 }
 END_TEST
 
-/* How many chunks of the changed data do not end where one of the old data did, moved by `shift`, up to the first that does. */
+/*
+ * How many chunks of the changed data do not end where one of the old data did, moved by `shift`,
+ * up to the first that does.
+ */
 static size_t new_chunks(const uint32_t *old, size_t old_count, const uint32_t *now, size_t count,
 			 size_t shift)
 {

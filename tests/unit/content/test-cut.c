@@ -77,7 +77,10 @@ static int trial_run(struct trial *t, struct cut *c)
 	return cut_run(c, &source, &sink);
 }
 
-/* Whether the first `count` chunks are those of the definition; with all of them, that there are no more. */
+/*
+ * Whether the first `count` chunks are those of the definition; with all of them, that there are no
+ * more.
+ */
 static void trial_check(const struct trial *t, const struct chunker *chunker, bool all)
 {
 	int n = 0;
