@@ -238,10 +238,24 @@ void meta_sqlite_conn_free(struct meta_sqlite_conn *c)
 	free(c);
 }
 
+/* The errno of the last failure of a file; SQLite forgets that of a failed COMMIT, the log does not. */
+static int conn_system_errno(const struct meta_sqlite_conn *c)
+{
+	sqlite3_file *log = NULL;
+	int err = c->db ? sqlite3_system_errno(c->db) : 0;
+
+	if (err || !c->db)
+		return err;
+	sqlite3_file_control(c->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+	if (log && log->pMethods)
+		log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &err);
+	return err;
+}
+
 /* What errno says of an I/O error, where that is more than SQLite's result. */
 static int conn_system_error(const struct meta_sqlite_conn *c, bool opening)
 {
-	int err = c->db ? sqlite3_system_errno(c->db) : 0;
+	int err = conn_system_errno(c);
 
 	switch (err) {
 	case ENOSPC:
@@ -302,10 +316,15 @@ int meta_sqlite_error(const struct meta_sqlite_conn *c, int rc)
 	}
 }
 
-int meta_sqlite_fail(const struct meta_sqlite_conn *c, int rc, const char *what)
+int meta_sqlite_fail(struct meta_sqlite_conn *c, int rc, const char *what)
 {
 	int err = meta_sqlite_error(c, rc);
 
+	if (err == -ENOSPC) {
+		if (c->full_told)
+			return err;
+		c->full_told = true;
+	}
 	if (err)
 		log_error("meta: %s: %s: %s (%s, %d)", log_name(c->path, strlen(c->path)), what,
 			  err_text(err), c->db ? sqlite3_errmsg(c->db) : "no memory", rc);

@@ -48,10 +48,11 @@ enum meta_sqlite_mode {
 
 struct meta_sqlite_conn {
 	sqlite3 *db;
-	char *path;                    /* owned, absolute */
-	int64_t busy_until_ns;         /* while waiting for a lock */
-	int64_t busy_limit_ns;         /* how long to wait for one */
-	int log_frames;                /* in the log after this connection's last commit */
+	char *path;            /* owned, absolute */
+	int64_t busy_until_ns; /* while waiting for a lock */
+	int64_t busy_limit_ns; /* how long to wait for one */
+	bool full_told;        /* that the disk is full was logged; until a commit goes well */
+	int log_frames;        /* in the log after this connection's last commit */
 	struct meta_sqlite_conn *next; /* of whoever holds it */
 	sqlite3_stmt *verbs[META_SQLITE_VERB_COUNT];
 	struct meta_sqlite_stmt stmts[META_STMT_COUNT];
@@ -83,12 +84,14 @@ unsigned meta_sqlite_conn_readers_max(void);
 /* Closes C, which may be NULL. */
 void meta_sqlite_conn_free(struct meta_sqlite_conn *c);
 
-/*
- * What SQLite's result RC (of the call just made on C) is as an error of ours: 0 for OK, ROW and DONE.
- * meta_sqlite_fail() also logs it, as having happened at WHAT.
- */
+/* What SQLite's result RC, of the call just made on C, is as an error of ours: 0 for OK, ROW, DONE. */
 int meta_sqlite_error(const struct meta_sqlite_conn *c, int rc);
-int meta_sqlite_fail(const struct meta_sqlite_conn *c, int rc, const char *what);
+
+/*
+ * The same, and logs an error as having happened at WHAT; that the disk is full once only until C
+ * commits again.
+ */
+int meta_sqlite_fail(struct meta_sqlite_conn *c, int rc, const char *what);
 
 /* Runs SQL, any number of statements without rows. A result of SQLite. */
 int meta_sqlite_conn_exec(struct meta_sqlite_conn *c, const char *sql);

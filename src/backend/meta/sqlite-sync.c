@@ -84,6 +84,7 @@ void meta_sqlite_fold(struct meta_sqlite *s)
 {
 	int frames = s->main->log_frames, moved = 0, all = 0;
 
+	s->main->full_told = false;
 	atomic_store(&s->log_frames, frames);
 	if (frames < SYNC_FOLD_FRAMES)
 		s->next_fold = SYNC_FOLD_FRAMES;

@@ -10,7 +10,7 @@ int meta_sqlite_sync(struct meta_driver *d);
 int meta_sqlite_tidy(struct meta_driver *d);
 
 /*
- * For the writer, after each commit: moves the log into the main file once it is so long that
+ * For the writer, after each commit that went well: moves the log into the main file once it is so long that
  * meta_tidy() cannot have kept up. Failure is logged and tried again later; it harms nothing.
  */
 void meta_sqlite_fold(struct meta_sqlite *s);

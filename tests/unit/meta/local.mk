@@ -18,3 +18,13 @@ tests_unit_meta_test_sqlite_open_LDADD = $(UNIT_META_LIBS)
 UNIT_TESTS += tests/unit/meta/test-sqlite-migrate
 tests_unit_meta_test_sqlite_migrate_SOURCES = tests/unit/meta/test-sqlite-migrate.c $(META_TEST_SOURCES)
 tests_unit_meta_test_sqlite_migrate_LDADD = $(UNIT_META_LIBS)
+UNIT_TESTS += tests/unit/meta/test-sqlite-disk
+tests_unit_meta_test_sqlite_disk_SOURCES = tests/unit/meta/test-sqlite-disk.c $(META_TEST_SOURCES)
+tests_unit_meta_test_sqlite_disk_LDADD = $(UNIT_META_LIBS)
+UNIT_TESTS += tests/unit/meta/test-statements
+tests_unit_meta_test_statements_SOURCES = tests/unit/meta/test-statements.c $(META_TEST_SOURCES)
+tests_unit_meta_test_statements_LDADD = $(UNIT_META_LIBS)
+
+check_PROGRAMS += tests/unit/meta/print-postgres
+tests_unit_meta_print_postgres_LDADD = $(META_LIBS)
+CHECK_SHELL += tests/unit/meta/postgres.sh
