@@ -3,10 +3,10 @@
 #include "config.h"
 
 #include "library/instance.h"
+#include "library/lock.h"
 #include "library/settings.h"
 #include "util/cleanup.h"
 #include "util/err.h"
-#include "util/io.h"
 #include "util/log.h"
 #include "util/uuid.h"
 
@@ -15,52 +15,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
-#define LIBRARY_LOCK_FILE "mount.lock"
-
-enum { LIBRARY_POOL_QUEUE = 256, LIBRARY_PID_TEXT = 32 };
-
-static void library_lock_log(struct library *lib)
-{
-	char pid[LIBRARY_PID_TEXT] = "";
-	ssize_t got = io_pread_full(lib->lock_fd, pid, sizeof(pid) - 1, 0);
-
-	if (got > 0)
-		pid[strcspn(pid, "\n")] = '\0';
-	log_error("%s: mounted already, by process %s", lib->path, pid[0] ? pid : "(unknown)");
-}
-
-/* The pid is a help for people; the lock alone counts. */
-static void library_lock_note(struct library *lib)
-{
-	char pid[LIBRARY_PID_TEXT];
-	int len = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
-
-	if (ftruncate(lib->lock_fd, 0) || io_pwrite_full(lib->lock_fd, pid, (size_t)len, 0))
-		log_warn("%s/%s: cannot be written: %s", lib->path, LIBRARY_LOCK_FILE,
-			 strerror(errno));
-}
-
-static int library_lock(struct library *lib)
-{
-	bool read_only = library_read_only(lib);
-	int flags = read_only ? O_RDONLY | O_CLOEXEC : O_RDWR | O_CREAT | O_CLOEXEC;
-
-	lib->lock_fd = openat(lib->dir_fd, LIBRARY_LOCK_FILE, flags, 0644);
-	if (lib->lock_fd < 0)
-		return read_only && errno == ENOENT ? 0 : -errno;
-	if (!flock(lib->lock_fd, LOCK_EX | LOCK_NB)) {
-		if (!read_only)
-			library_lock_note(lib);
-		return 0;
-	}
-	if (errno != EWOULDBLOCK)
-		return -errno;
-	library_lock_log(lib);
-	return ERR_LOCKED;
-}
+enum { LIBRARY_POOL_QUEUE = 256 };
 
 static int library_open_folder(struct library *lib)
 {
@@ -164,6 +121,7 @@ void library_close(struct library *lib)
 
 	if (!lib)
 		return;
+	library_lock_leave(lib);
 	control_stop(lib);
 	watch_stop(lib);
 	sealer_stop(lib);

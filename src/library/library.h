@@ -70,4 +70,10 @@ struct library_settings {
 };
 const struct library_settings *library_settings(const struct library *lib);
 
+/*
+ * Waits until no process mounts the library at `path` any more (a daemon works on for a moment after its mount is gone), no longer than
+ * `timeout_ms`. 0; -ETIMEDOUT; or a negative errno. A library that was never mounted, or is none, is free.
+ */
+int library_wait_unmounted(const char *path, int timeout_ms);
+
 #endif

@@ -34,6 +34,8 @@ liblibrary_a_SOURCES = \
 	src/library/library-init.c \
 	src/library/library.c \
 	src/library/library.h \
+	src/library/lock.c \
+	src/library/lock.h \
 	src/library/node.c \
 	src/library/node.h \
 	src/library/recover.c \

@@ -111,7 +111,7 @@ mount_library() {
 }
 
 unmount_library() {
-	within 20 "$GARNER" umount "$mnt" 2>/dev/null || { fail "garner umount"; fuser -vm "$mnt"; exit 1; }
+	within 20 "$GARNER" umount "$mnt" 2>/dev/null || { fail "garner umount"; exit 1; }
 	within 30 no_daemon || fail "the daemon does not end after umount"
 }
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # The daemon is killed while several writers write; then everything they were told is durable is there, and fsck is clean.
 #   CRASH_ROUNDS (default 5), CRASH_SEED
-. "${top_srcdir:-.}/tests/mount/lib.sh"
+. "${top_srcdir:-.}/tests/mount/lib.sh" || exit 1
 
 rounds=${CRASH_ROUNDS:-5}
 seed=${CRASH_SEED:-$RANDOM}

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Random operations compared with a model, also across unmounting, killing and sealing.
 #   TORTURE_OPS (default 1500 for each of the seeds), TORTURE_SEEDS
-. "${top_srcdir:-.}/tests/mount/lib.sh"
+. "${top_srcdir:-.}/tests/mount/lib.sh" || exit 1
 
 ops=${TORTURE_OPS:-1500}
 make_library --chunk-min 4KiB --chunk-avg 16KiB --chunk-max 64KiB
