@@ -44,8 +44,6 @@ static int identity_is_fresh(struct tree_op *t, const struct node *node)
 
 	if (node->kind != NODE_ASSET || node->created_ns + IDENTITY_FRESH_NS < t->now)
 		return 0;
-	if (!node->object)
-		return 1;
 	count = META_QUERY(t->lib->meta, VERSION_SOME, identity_nothing, NULL,
 			   identity_id(node->asset_id), META_I(2));
 	return count < 0 ? count : count <= 1;
