@@ -201,7 +201,7 @@ void hash_hex(const struct hash *h, char text[HASH_TEXT_LEN])
 
 int hash_read(const char *text, size_t len, struct hash *out)
 {
-	struct hash hash;
+	struct hash hash = { { 0 } };
 
 	if (len != HASH_TEXT_LEN - 1 || hex_decode(text, len, hash.b))
 		return -EINVAL;
