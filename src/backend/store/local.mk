@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 noinst_LIBRARIES += libstore.a
+EXTRA_DIST += src/backend/store/DESIGN doc/store.md
 libstore_a_SOURCES = \
 	src/backend/store/blobs-cache.c \
 	src/backend/store/blobs-internal.h \

@@ -16,6 +16,19 @@
 /* Large enough that blobs are few, small enough that one is soon all hole and can go. */
 #define BUNDLE_BYTES (UINT64_C(64) << 20)
 
+/*
+ * Ids are new to the metadata, but not to the folder if that is younger than the metadata, as after
+ * going back to a backup: what lies there is left as it is.
+ */
+static int make_file(struct store_local *s, struct store_local_bundle *bundle)
+{
+	int err = blobs_create(s->blobs, bundle->blob);
+
+	if (err != -EEXIST)
+		return err;
+	return blobs_stat(s->blobs, bundle->blob, &bundle->end, NULL);
+}
+
 /* The row comes first: a file without a row is litter that any process may remove. */
 static int make_bundle(struct store_local *s, struct store_local_bundle **out)
 {
@@ -33,7 +46,7 @@ static int make_bundle(struct store_local *s, struct store_local_bundle **out)
 		err = meta_apply(s->meta, op);
 	}
 	if (!err)
-		err = blobs_create(s->blobs, bundle->blob);
+		err = make_file(s, bundle);
 	meta_op_free(op);
 	if (err) {
 		free(bundle);

@@ -383,7 +383,27 @@ START_TEST(the_second_place_serves)
 }
 END_TEST
 
+/* As after going back to an older backup of the metadata. */
+START_TEST(files_that_no_row_tells_of)
+{
+	struct fixture f;
+	struct chunk c = chunk_make(1, 5000);
+	int64_t blob;
+
+	fixture_open(&f, FIXTURE_LOCAL);
+	for (int64_t id = 0; id < 20; id++)
+		blob_make(f.place.blobs, id, 'f', 1000);
+	ck_assert_int_eq(chunk_put(f.store, &c), 0);
+	blob = fixture_places(&f, c.name).blob[0];
+	ck_assert_int_lt(blob, 20);
+	ck_assert(blob_is(f.place.blobs, blob, 'f', 1000, 0));
+	ck_assert(chunk_is_there(f.store, &c));
+	fixture_close(&f);
+	chunk_free(&c);
+}
+END_TEST
+
 UNIT_MAIN("store-local", 60, rows_of_a_put, a_known_chunk_without_a_place, opened_again, read_only,
 	  two_stores_of_one_library, deleting_gives_space_back, a_full_bundle_is_closed,
 	  a_bundle_that_is_gone, a_bundle_cut_short, rows_that_lie, held_elsewhere,
-	  one_of_two_places_is_bad, the_second_place_serves)
+	  one_of_two_places_is_bad, the_second_place_serves, files_that_no_row_tells_of)
