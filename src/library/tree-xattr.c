@@ -72,15 +72,24 @@ static int tree_xattr_journal(struct tree_op *t, const struct tree_xattr_arg *xa
 	return 0;
 }
 
+static bool tree_xattr_listed(const struct buf *names, const char *name)
+{
+	for (size_t at = 0; at < names->len; at += strlen(names->data + at) + 1) {
+		if (!strcmp(names->data + at, name))
+			return true;
+	}
+	return false;
+}
+
 /* listxattr(2) gives at most XATTR_LIST_MAX bytes: more names could not be listed. */
 static int tree_xattr_room(struct tree_op *t, const struct tree_xattr_arg *xattr)
 {
 	CLEANUP_BUF struct buf names = BUF_INIT;
 	int err = tree_xattr_list(t->lib, xattr->ino, &names);
 
-	if (err)
+	if (err || names.len + strlen(xattr->name) + 1 <= XATTR_LIST_MAX)
 		return err;
-	return names.len + strlen(xattr->name) + 1 > XATTR_LIST_MAX ? -ENOSPC : 0;
+	return tree_xattr_listed(&names, xattr->name) ? 0 : -ENOSPC;
 }
 
 static int tree_xattr_put_plan(struct tree_op *t, void *arg)
