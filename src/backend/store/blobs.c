@@ -22,9 +22,15 @@
 
 enum { FOLDER_MODE = 0700, FILE_MODE = 0600, ID_DIGITS = 16, FOLDER_NAME_LEN = HEX_TEXT_LEN(1) };
 
+/* Ids that were given one after the other lie in one subfolder: their names become durable by one sync of it. */
+static unsigned folder_of(int64_t id)
+{
+	return (uint64_t)id >> 8 & 0xff;
+}
+
 void blobs_name(int64_t id, char name[BLOBS_NAME_LEN])
 {
-	snprintf(name, BLOBS_NAME_LEN, "%02x/%016" PRIx64, (unsigned)(id & 0xff), (uint64_t)id);
+	snprintf(name, BLOBS_NAME_LEN, "%02x/%016" PRIx64, folder_of(id), (uint64_t)id);
 }
 
 static void folder_name(unsigned index, char name[FOLDER_NAME_LEN])
@@ -123,7 +129,7 @@ static int make_folder(struct blobs *b, unsigned index)
 int blobs_create(struct blobs *b, int64_t id)
 {
 	char name[BLOBS_NAME_LEN];
-	unsigned index = id & 0xff;
+	unsigned index = folder_of(id);
 	int fd, err = blobs_may_write(b, id);
 
 	if (err)
@@ -239,7 +245,7 @@ static bool id_of_name(const char *name, unsigned index, int64_t *out)
 	for (size_t i = 0; i < sizeof bytes; i++)
 		id = id << 8 | bytes[i];
 	blobs_name((int64_t)id, back);
-	if ((id & 0xff) != index || strcmp(back + FOLDER_NAME_LEN, name) != 0)
+	if (folder_of((int64_t)id) != index || strcmp(back + FOLDER_NAME_LEN, name) != 0)
 		return false;
 	*out = (int64_t)id;
 	return true;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The folder of blob files of one library: blobs/XX/ID, where ID is the blob's id in 16 hex digits
- * and XX its last two. A blob keeps its file for life: what it is (draft, home, bundle, cache) is
+ * and XX the two before its last two. A blob keeps its file for life: what it is (draft, home, bundle, cache) is
  * a row of the metadata, so that sealing renames nothing. Files are made rarely and recycled
  * (creating and unlinking in a churn is slow on ext4).
  *

@@ -22,7 +22,7 @@ START_TEST(layout_on_disk)
 		ck_assert_uint_eq(st.st_mode & 0777, 0700);
 	}
 	ck_assert_int_eq(blobs_create(p.blobs, 0x123456789abcdeLL), 0);
-	ck_assert_int_eq(fstatat(p.dir_fd, "blobs/de/00123456789abcde", &st, 0), 0);
+	ck_assert_int_eq(fstatat(p.dir_fd, "blobs/bc/00123456789abcde", &st, 0), 0);
 	ck_assert_int_eq(st.st_size, 0);
 	ck_assert_uint_eq(st.st_mode & 0777, 0600);
 	ck_assert_int_eq(blobs_create(p.blobs, 0x123456789abcdeLL), -EEXIST);
