@@ -91,6 +91,7 @@ struct blob *blob_ref(struct blob *blob);
  */
 int blob_fd(const struct blob *blob);
 
+/* The id that it was opened by. */
 int64_t blob_id(const struct blob *blob);
 
 /*

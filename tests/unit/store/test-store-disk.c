@@ -42,7 +42,7 @@ static bool make_disk(const char *name, unsigned mib, const char *mkfs)
 static bool make_disks(void)
 {
 	return unshare(CLONE_NEWNS) == 0 &&
-	       mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	       mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0 &&
 	       make_disk("xfs", 400, "mkfs.xfs -q -m reflink=1") &&
 	       make_disk("ext4", 32, "mkfs.ext4 -q -b 4096 -m 0 -N 1024");
 }
