@@ -127,19 +127,46 @@ int meta_sqlite_schema_create(const char *path, const struct meta_schema *schema
 
 /*
  * Takes the file for C alone: an exclusive lock, kept until C is closed. A process that has the
- * database open holds a shared lock on it, and must not see its tables change under it.
+ * database open holds a shared lock on it, and must not see its tables change under it. -EBUSY at
+ * once when there is one, not logged.
  */
 static int schema_lock(struct meta_sqlite_conn *c)
 {
-	c->busy_limit_ns = SCHEMA_WAIT_NS;
+	c->busy_limit_ns = 0;
 	int rc = meta_sqlite_conn_exec(c, "PRAGMA locking_mode = EXCLUSIVE;"
 					  "BEGIN EXCLUSIVE; COMMIT");
 
-	if ((rc & 0xff) != SQLITE_BUSY)
-		return meta_sqlite_fail(c, rc, "lock");
+	return (rc & 0xff) == SQLITE_BUSY ? -EBUSY : meta_sqlite_fail(c, rc, "lock");
+}
+
+/*
+ * Opens PATH with schema_lock(), waiting for it. A connection that did not get the lock keeps a shared
+ * one, and two such would wait for each other: so each try is a connection of its own.
+ */
+static int schema_open_locked(const char *path, struct meta_sqlite_conn **out)
+{
+	int64_t deadline_ns = time_mono_ns() + SCHEMA_WAIT_NS;
+	unsigned seed = (unsigned)getpid();
+	int err = -EBUSY;
+
+	while (err == -EBUSY && time_mono_ns() < deadline_ns) {
+		struct timespec nap = { .tv_nsec = rand_r(&seed) % (20 * TIME_NS_PER_MS) };
+
+		err = meta_sqlite_conn_bare(path, META_SQLITE_WRITER, out);
+		if (!err)
+			err = schema_lock(*out);
+		else
+			*out = NULL;
+		if (err)
+			meta_sqlite_conn_free(*out);
+		if (err == -EBUSY)
+			nanosleep(&nap, NULL);
+	}
+	if (err != -EBUSY)
+		return err;
 	log_error("meta: %s: another process has it open, so it cannot be brought up to date; end "
 		  "that one (unmount) and try again",
-		  log_name(c->path, strlen(c->path)));
+		  log_name(path, strlen(path)));
 	return ERR_LOCKED;
 }
 
@@ -170,14 +197,12 @@ static int schema_migrate_locked(struct meta_sqlite_conn *c, const struct meta_s
 
 int meta_sqlite_schema_migrate(const char *path, const struct meta_schema *schema)
 {
-	struct meta_sqlite_conn *c;
-	int err = meta_sqlite_conn_bare(path, META_SQLITE_WRITER, &c);
+	struct meta_sqlite_conn *c = NULL;
+	int err = schema_open_locked(path, &c);
 
 	if (err)
 		return err;
-	err = schema_lock(c);
-	if (!err)
-		err = schema_migrate_locked(c, schema);
+	err = schema_migrate_locked(c, schema);
 	meta_sqlite_conn_free(c);
 	return err;
 }

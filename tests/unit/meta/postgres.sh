@@ -37,9 +37,12 @@ server() {
 	(cd "$dir" && "${user[@]}" "$bin/$1" "${@:2}")
 }
 
-server initdb -D "$dir/data" -A trust -E UTF8 --no-locale -N >"$dir/log" 2>&1 &&
-	server pg_ctl -D "$dir/data" -w -t 60 -l "$dir/server-log" \
-		-o "-k $dir -c listen_addresses= -c fsync=off" start >>"$dir/log" 2>&1 || {
+start_server() {
+	server initdb -D "$dir/data" -A trust -E UTF8 --no-locale -N &&
+		server pg_ctl -D "$dir/data" -w -t 60 -l "$dir/server-log" \
+			-o "-k $dir -c listen_addresses= -c fsync=off" start
+}
+start_server >"$dir/log" 2>&1 || {
 	cat "$dir/log" "$dir/server-log"
 	echo "the server does not start"
 	exit 1
