@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 bin_PROGRAMS += garner
 garner_SOURCES = \
+	tools/cmd-doctor.c \
 	tools/cmd-du.c \
 	tools/cmd-fsck.c \
+	tools/cmd-gc.c \
 	tools/cmd-history.c \
 	tools/cmd-init.c \
 	tools/cmd-ls.c \
@@ -10,6 +12,7 @@ garner_SOURCES = \
 	tools/cmd-mount.h \
 	tools/cmd-print.c \
 	tools/cmd-status.c \
+	tools/cmd-trash.c \
 	tools/cmd-tree.c \
 	tools/cmd-umount.c \
 	tools/cmd.c \

@@ -13,9 +13,12 @@
 #include "cmd.h"
 #include "util/version.h"
 
-const struct cmd *const cmd_all[] = { &cmd_init,    &cmd_mount, &cmd_umount, &cmd_status, &cmd_sync,
-				      &cmd_ls,      &cmd_stat,  &cmd_mkdir,  &cmd_mv,     &cmd_rm,
-				      &cmd_history, &cmd_du,    &cmd_fsck,   NULL };
+/* clang-format off */
+const struct cmd *const cmd_all[] = {
+	&cmd_init, &cmd_mount, &cmd_umount, &cmd_status, &cmd_sync, &cmd_ls, &cmd_stat, &cmd_mkdir, &cmd_mv, &cmd_rm, &cmd_restore,
+	&cmd_purge, &cmd_history, &cmd_du, &cmd_gc, &cmd_fsck, &cmd_doctor, NULL
+};
+/* clang-format on */
 
 static void print_commands(void)
 {

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -342,4 +343,25 @@ int mount_serve(struct mount *m, void (*ready)(void *arg), void *arg)
 		pthread_join(m->signals, NULL);
 	}
 	return err;
+}
+
+#define TEXT_OF(x) #x
+#define TEXT(x) TEXT_OF(x)
+
+const char *mount_libfuse_version(void)
+{
+	return fuse_pkgversion();
+}
+
+const char *mount_libfuse_built(void)
+{
+	return TEXT(FUSE_MAJOR_VERSION) "." TEXT(FUSE_MINOR_VERSION);
+}
+
+bool mount_libfuse_passthrough(void)
+{
+	int major = 0, minor = 0;
+
+	return sscanf(fuse_pkgversion(), "%d.%d", &major, &minor) == 2 &&
+	       (major > 3 || minor >= 17);
 }

@@ -56,4 +56,10 @@ void mount_free(struct mount *m);
 /* Unmounts `mountpoint` from outside. Lazily: the name goes at once, files in use stay. -EBUSY, -EINVAL (not mounted), -EPERM. */
 int mount_detach(const char *mountpoint, bool lazy);
 
+/* The libfuse that runs ("3.14.0") and the one that garner was compiled for ("3.14"); static. */
+const char *mount_libfuse_version(void);
+const char *mount_libfuse_built(void);
+/* Whether that libfuse can let the kernel pass reads and writes through. */
+bool mount_libfuse_passthrough(void);
+
 #endif

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* garner restore and purge: what is in the trash comes back, or goes for good. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd.h"
+#include "library/control.h"
+#include "util/buf.h"
+#include "util/cleanup.h"
+#include "util/parse.h"
+
+enum { KEY_JSON = 'j', KEY_ALL = 'a' };
+
+/* What of an item is kept while the trash is walked. */
+struct item {
+	int64_t ino, parent, deleted_ns;
+	uint64_t size;
+	char *name; /* owned, NUL-terminated */
+};
+
+struct items {
+	struct item *list;
+	size_t count, room;
+};
+
+static int keep_item(void *arg, const struct tree_trash_item *t)
+{
+	struct items *all = arg;
+	struct item *it;
+
+	if (all->count == all->room) {
+		size_t room = all->room ? 2 * all->room : 64;
+		struct item *list = realloc(all->list, room * sizeof *list);
+
+		if (!list)
+			return -ENOMEM;
+		all->list = list;
+		all->room = room;
+	}
+	it = &all->list[all->count];
+	*it = (struct item){ .ino = t->node.ino,
+			     .parent = t->parent,
+			     .deleted_ns = t->deleted_ns,
+			     .size = t->node.size };
+	it->name = strndup(t->name, t->len);
+	if (!it->name)
+		return -ENOMEM;
+	all->count++;
+	return 0;
+}
+
+static void free_items(struct items *all)
+{
+	for (size_t i = 0; i < all->count; i++)
+		free(all->list[i].name);
+	free(all->list);
+}
+
+/* The path that the item had; "?" stands for a folder that is gone. */
+static int former_path(struct library *lib, const struct item *it, struct buf *out)
+{
+	int err = tree_path(lib, it->parent, out);
+
+	if (err == -ENOENT)
+		err = buf_add_str(out, "/?");
+	if (!err && out->len > 1)
+		err = buf_add_byte(out, '/');
+	return err ? err : buf_add_str(out, it->name);
+}
+
+static int list_trash(const struct cmd *cmd, struct library *lib, const struct items *all,
+		      bool json)
+{
+	json_t *list = json ? json_array() : NULL;
+
+	for (size_t i = 0; i < all->count; i++) {
+		const struct item *it = &all->list[i];
+		CLEANUP_BUF struct buf path = BUF_INIT;
+		CLEANUP_BUF struct buf shown = BUF_INIT;
+		int err = former_path(lib, it, &path);
+
+		if (err) {
+			json_decref(list);
+			return cmd_fail(cmd, NULL, err);
+		}
+		if (json)
+			json_array_append_new(
+				list, json_pack("{s:I, s:o, s:I, s:o}", "item", (json_int_t)it->ino,
+						"path", cmd_json_text(path.data, path.len), "size",
+						(json_int_t)it->size, "deleted",
+						cmd_json_time(it->deleted_ns)));
+		else if (!cmd_show_name(&shown, path.data, path.len))
+			printf("%10lld  %12llu  %s\n", (long long)it->ino,
+			       (unsigned long long)it->size, buf_str(&shown));
+	}
+	return json ? cmd_print_json(list) : CMD_OK;
+}
+
+/* The item called `text`: its number, or the path that it had (of several, the one deleted last). 0: none. */
+static int64_t find_item(struct library *lib, const struct items *all, const char *text)
+{
+	int64_t found = 0;
+	uint64_t number = 0;
+
+	if (parse_u64(text, INT64_MAX, &number))
+		number = 0;
+	for (size_t i = 0; i < all->count; i++) {
+		CLEANUP_BUF struct buf path = BUF_INIT;
+
+		if ((uint64_t)all->list[i].ino == number)
+			return all->list[i].ino;
+		if (!former_path(lib, &all->list[i], &path) && strcmp(buf_str(&path), text) == 0)
+			found = all->list[i].ino;
+	}
+	return found;
+}
+
+static int restore_item(struct library *lib, const struct actor *who, int64_t ino)
+{
+	CLEANUP_BUF struct buf path = BUF_INIT;
+	CLEANUP_BUF struct buf shown = BUF_INIT;
+	struct node n;
+	int err = tree_restore(lib, who, ino, &n);
+
+	if (!err && !tree_path(lib, n.ino, &path) && !cmd_show_name(&shown, path.data, path.len))
+		printf("%s\n", buf_str(&shown));
+	return err;
+}
+
+typedef int item_action(struct library *lib, const struct actor *who, int64_t ino);
+
+static int act_on(const struct cmd *cmd, struct library *lib, const struct items *all, int count,
+		  char **names, item_action *act)
+{
+	struct actor who = cmd_actor();
+	int code = CMD_OK;
+
+	for (int i = 0; i < count; i++) {
+		int64_t ino = find_item(lib, all, names[i]);
+		int one = cmd_fail(cmd, names[i], ino ? act(lib, &who, ino) : -ENOENT);
+
+		code = code ? code : one;
+	}
+	return code;
+}
+
+static int act_on_all(const struct cmd *cmd, struct library *lib, const struct items *all,
+		      item_action *act)
+{
+	struct actor who = cmd_actor();
+	int code = CMD_OK;
+
+	for (size_t i = 0; i < all->count; i++) {
+		int one = cmd_fail(cmd, all->list[i].name, act(lib, &who, all->list[i].ino));
+
+		code = code ? code : one;
+	}
+	return code;
+}
+
+static int run_action(const struct cmd *cmd, int argc, char **argv, item_action *act)
+{
+	struct items all = { 0 };
+	bool json = false, every = false;
+	struct library *lib;
+	struct cmd_line l;
+	int key, code;
+
+	cmd_begin(&l, cmd, argc, argv);
+	while ((key = cmd_next(&l)) >= 0) {
+		json = json || key == KEY_JSON;
+		every = every || key == KEY_ALL;
+	}
+	if (key == CMD_STOP)
+		return l.exit;
+	lib = cmd_open(cmd, l.argv[0], every || l.argc > 1 ? 0 : LIBRARY_RDONLY, &code);
+	if (!lib)
+		return code;
+	code = cmd_fail(cmd, l.argv[0], tree_trash_list(lib, keep_item, &all));
+	if (!code && every)
+		code = act_on_all(cmd, lib, &all, act);
+	else if (!code && l.argc > 1)
+		code = act_on(cmd, lib, &all, l.argc - 1, l.argv + 1, act);
+	else if (!code)
+		code = list_trash(cmd, lib, &all, json);
+	if (every || l.argc > 1)
+		library_changed(lib);
+	library_close(lib);
+	free_items(&all);
+	return code;
+}
+
+static int run_restore(const struct cmd *cmd, int argc, char **argv)
+{
+	return run_action(cmd, argc, argv, restore_item);
+}
+
+static int run_purge(const struct cmd *cmd, int argc, char **argv)
+{
+	return run_action(cmd, argc, argv, tree_purge);
+}
+
+static const struct cmd_option options[] = {
+	{ "all", KEY_ALL, NULL, "everything in the trash" },
+	{ "json", KEY_JSON, NULL, "list the trash as JSON" },
+	{ 0 },
+};
+
+const struct cmd cmd_restore = {
+	.name = "restore",
+	.operands = "LIBRARY [ITEM…]",
+	.summary = "List the trash, or put items back where they were",
+	.options = options,
+	.min_operands = 1,
+	.max_operands = -1,
+	.run = run_restore,
+};
+
+const struct cmd cmd_purge = {
+	.name = "purge",
+	.operands = "LIBRARY [ITEM…]",
+	.summary = "List the trash, or remove items for good",
+	.options = options,
+	.min_operands = 1,
+	.max_operands = -1,
+	.run = run_purge,
+};
