@@ -22,7 +22,7 @@
 
 enum { FOLDER_MODE = 0700, FILE_MODE = 0600, ID_DIGITS = 16, FOLDER_NAME_LEN = HEX_TEXT_LEN(1) };
 
-/* Ids that were given one after the other lie in one subfolder: their names become durable by one sync of it. */
+/* Ids given one after the other lie in one subfolder: one sync of it makes their names durable. */
 static unsigned folder_of(int64_t id)
 {
 	return (uint64_t)id >> 8 & 0xff;

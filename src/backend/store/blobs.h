@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The folder of blob files of one library: blobs/XX/ID, where ID is the blob's id in 16 hex digits
- * and XX the two before its last two. A blob keeps its file for life: what it is (draft, home, bundle, cache) is
- * a row of the metadata, so that sealing renames nothing. Files are made rarely and recycled
- * (creating and unlinking in a churn is slow on ext4).
+ * and XX the two before its last two. A blob keeps its file for life: what it is (draft, home,
+ * bundle, cache) is a row of the metadata, so that sealing renames nothing. Files are made rarely
+ * and recycled (creating and unlinking in a churn is slow on ext4).
  *
  * Descriptors for reading are shared and kept in a cache of bounded size; a blob handle stays
  * usable until it is put, also after the file was unlinked. Every call may come from any thread.
