@@ -81,8 +81,13 @@ int library_lock(struct library *lib)
 	if (lib->lock_fd < 0)
 		return read_only && errno == ENOENT ? 0 : -errno;
 	err = wait_lock(lib);
-	if (!err && !read_only)
+	if (err) {
+		/* Not held: leaving must not empty the holder's file. */
+		close(lib->lock_fd);
+		lib->lock_fd = -1;
+	} else if (!read_only) {
 		note_holder(lib);
+	}
 	return err;
 }
 
