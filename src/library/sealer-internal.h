@@ -22,6 +22,7 @@ enum {
 	SEALER_BATCH = 256,             /* drafts sealed in one operation */
 	SEALER_SMALL_BYTES = 4 << 20,   /* larger drafts are sealed alone */
 	SEALER_BATCH_BYTES = 32 << 20,
+	SEALER_CROWD = 512,             /* when more than these wait, the delay is not kept: each holds a draft's file */
 };
 
 struct sealer_item {

@@ -40,7 +40,7 @@ static void sealer_place_locked(struct sealer *s, struct sealer_item *item, uint
 		DL_APPEND_ELEM(s->list, before, item);
 	else
 		DL_PREPEND(s->list, item);
-	if (item->due_ns < s->wake_ns || seq <= s->rush)
+	if (item->due_ns < s->wake_ns || seq <= s->rush || HASH_COUNT(s->table) > SEALER_CROWD)
 		lock_cond_signal(&s->work);
 }
 
@@ -130,7 +130,9 @@ bool sealer_purge(struct library *lib, int64_t ino)
 
 static bool sealer_due_locked(const struct sealer *s, const struct sealer_item *item, int64_t now)
 {
-	return !item->running && (item->due_ns <= now || item->seq <= s->rush);
+	bool crowd = HASH_COUNT(s->table) > SEALER_CROWD && !item->tries;
+
+	return !item->running && (item->due_ns <= now || item->seq <= s->rush || crowd);
 }
 
 /*

@@ -44,6 +44,11 @@ static void sealer_give_up(struct sealer *s, struct file_seal *item, int rc)
 	bool lost = !item->committing && file_seal_lost(item);
 
 	(void)file_seal_end(item, false);
+	if (lost) {
+		lock_lock(&s->lock);
+		s->status.given_up++;
+		lock_unlock(&s->lock);
+	}
 	if (lost || rc == -ECANCELED)
 		sealer_item_done(s, ino);
 	else if (rc == -EAGAIN)

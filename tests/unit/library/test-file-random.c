@@ -48,9 +48,7 @@ static void model_check(struct model *m, size_t off, size_t len)
 	struct file *f = m->file ? m->file : lab_open_file(m->lab, m->ino, O_RDONLY);
 
 	ck_assert_int_eq(file_read(f, got, len, off), (ssize_t)want);
-	for (size_t i = 0; i < want; i++)
-		ck_assert_msg(got[i] == m->bytes[off + i], "file %lld byte %zu is %02x, not %02x", (long long)m->ino, off + i,
-			      got[i], m->bytes[off + i]);
+	lab_equal(got, m->bytes + off, want, off);
 	if (!m->file)
 		file_close(f, O_RDONLY);
 	ck_assert_uint_eq(lab_node(m->lab, m->ino).size, m->size);
@@ -153,7 +151,8 @@ static void do_seek(struct model *m, uint64_t *state)
 	size_t end = data < 0 ? m->size : (size_t)data;
 
 	for (size_t i = off; i < end; i++)
-		ck_assert_uint_eq(m->bytes[i], 0);
+		if (m->bytes[i])
+			ck_abort_msg("byte %zu is data, not a hole", i);
 }
 
 /* One step on file `m`; `others` can be copied from. */
@@ -192,7 +191,7 @@ static void step(struct model *m, struct model *others, size_t count, uint64_t *
 static struct model *models_new(struct lab *lab, size_t count)
 {
 	struct model *all = calloc(count, sizeof(*all));
-	char name[16];
+	char name[32];
 
 	ck_assert_ptr_nonnull(all);
 	for (size_t i = 0; i < count; i++) {
@@ -319,7 +318,7 @@ static void stripe_step(struct stripe *s, struct file *f)
 		ck_assert_int_eq(file_write(f, s->bytes + off, len, s->start + off), (ssize_t)len);
 	}
 	ck_assert_int_eq(file_read(f, got, STRIPE, s->start), STRIPE);
-	ck_assert_int_eq(memcmp(got, s->bytes, STRIPE), 0);
+	lab_equal(got, s->bytes, STRIPE, s->start);
 }
 
 static void *stripe_work(void *arg)
@@ -365,7 +364,7 @@ START_TEST(many_threads_in_one_file)
 		uint8_t got[STRIPE];
 
 		ck_assert_int_eq(file_read(f, got, STRIPE, stripes[i].start), STRIPE);
-		ck_assert_int_eq(memcmp(got, stripes[i].bytes, STRIPE), 0);
+		lab_equal(got, stripes[i].bytes, STRIPE, stripes[i].start);
 	}
 	file_close(f, O_RDONLY);
 	lab_remove(&lab);
