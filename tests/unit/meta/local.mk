@@ -28,3 +28,6 @@ tests_unit_meta_test_statements_LDADD = $(UNIT_META_LIBS)
 check_PROGRAMS += tests/unit/meta/print-postgres
 tests_unit_meta_print_postgres_LDADD = $(META_LIBS)
 CHECK_SHELL += tests/unit/meta/postgres.sh
+UNIT_TESTS += tests/unit/meta/test-sqlite-power
+tests_unit_meta_test_sqlite_power_SOURCES = tests/unit/meta/test-sqlite-power.c $(META_TEST_SOURCES)
+tests_unit_meta_test_sqlite_power_LDADD = $(UNIT_META_LIBS)
