@@ -46,7 +46,9 @@ static inline int unit_run(const char *name, int seconds, const TTest *const *ca
 /* Makes an empty folder, writes its path to `path` and gives a descriptor of it. */
 static inline int unit_make_dir(char path[64])
 {
-	snprintf(path, 64, "%s", "/tmp/garner-unit-XXXXXX");
+	const char *parent = getenv("TMPDIR");
+
+	ck_assert_int_lt(snprintf(path, 64, "%s/garner-unit-XXXXXX", parent ? parent : "/tmp"), 64);
 	ck_assert_ptr_nonnull(mkdtemp(path));
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
