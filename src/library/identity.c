@@ -8,7 +8,10 @@
 #include <errno.h>
 #include <string.h>
 
-/* Tags that people put on an asset, not on a file: https://www.freedesktop.org/wiki/CommonExtendedAttributes/ */
+/*
+ * Tags that people put on an asset, not on a file:
+ * https://www.freedesktop.org/wiki/CommonExtendedAttributes/
+ */
 static const char *const identity_tags[] = { "user.xdg.tags", "user.xdg.comment",
 					     "user.baloo.rating" };
 
@@ -63,7 +66,9 @@ static int identity_old_read(void *arg, const struct meta_row *row)
 	return 0;
 }
 
-/* 1 and *old for the asset that gave the name up moments ago and did not get another entry since. */
+/*
+ * 1 and *old for the asset that gave the name up moments ago and did not get another entry since.
+ */
 static int identity_old_get(struct tree_op *t, const struct tree_name *name,
 			    struct identity_old *old)
 {
@@ -86,7 +91,10 @@ static void identity_add_yield(struct tree_op *t, const struct node *old)
 		 META_I(old->version), META_I(old->version), identity_id(old->asset_id));
 }
 
-/* The old node is in the trash, where it is not needed any more, or lives on under another name as an asset of its own. */
+/*
+ * The old node is in the trash, where it is not needed any more, or lives on under another name as
+ * an asset of its own.
+ */
 static void identity_add_settled(struct tree_op *t, const struct identity_old *old)
 {
 	if (old->in_trash) {
@@ -104,7 +112,10 @@ static void identity_add_settled(struct tree_op *t, const struct identity_old *o
 		    &(struct journal_row){ .action = JOURNAL_SET, .ino = old->node.ino });
 }
 
-/* The fresh node, which has a row already, gets the asset id and the next version; what it has as its first version becomes that one. */
+/*
+ * The fresh node, which has a row already, gets the asset id and the next version; what it has as
+ * its first version becomes that one.
+ */
 static void identity_add_take(struct tree_op *t, const struct node *old, const struct node *fresh)
 {
 	META_ADD(t->op, NODE_IDENTITY, META_ONE, -EAGAIN, META_I(fresh->ino),

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What the files of src/library share and no other folder may include: the library itself and the parts that it starts
- * and stops.
+ * What the files of src/library share and no other folder may include: the library itself and the
+ * parts that it starts and stops.
  *
- * Phases of a struct library: opening (one thread, library_open()) -> open (any thread; the fields below do not change
- * any more, what they point at guards itself) -> started (library_start(): the background threads run) -> closing (one
- * thread, library_close(): the parts stop in the reverse order of their start).
+ * Phases of a struct library: opening (one thread, library_open()) -> open (any thread; the fields
+ * below do not change any more, what they point at guards itself) -> started (library_start(): the
+ * background threads run) -> closing (one thread, library_close(): the parts stop in the reverse
+ * order of their start).
  */
 #ifndef GARNER_LIBRARY_INTERNAL_H
 #define GARNER_LIBRARY_INTERNAL_H
@@ -15,8 +16,8 @@
 #include "library/tree.h"
 #include "util/pool.h"
 
-struct files;  /* file.c: the inodes that are open */
-struct sealer; /* sealer.c: drafts that wait for sealing; also the clock: log sync, tree_sweep(), tree_trash_expire() */
+struct files;   /* file-table.c: the inodes that are open */
+struct sealer;  /* sealer.c: drafts that wait for sealing; the clock */
 struct control; /* control.c: the mount's socket */
 struct watch;   /* watch.c: the journal of other processes */
 
@@ -36,34 +37,45 @@ struct library {
 	struct blobs *blobs;
 	struct pool *pool; /* hashing; NULL when read-only */
 	struct content *content;
-	struct files *
-		files; /* the four below are made, started, stopped and freed by the functions below */
+	/* Made, started, stopped and freed by the functions below. */
+	struct files *files;
 	struct sealer *sealer;
 	struct control *control;
 	struct watch *watch;
 };
 
 /*
- * The parts. Each new/start sets its pointer in `lib` on 0 and leaves it NULL on failure (negative error); each free/stop takes a
- * library whose part is NULL. library_open() calls files_new() and, for LIBRARY_MOUNT, recover_drafts(); library_start() calls
- * sealer_start(), watch_start(), control_start() in this order; library_close() stops in reverse, then files_free(), which
+ * The parts. Each new/start sets its pointer in `lib` on 0 and leaves it NULL on failure (negative
+ * error); each free/stop takes a library whose part is NULL. library_open() calls files_new() and,
+ * for LIBRARY_MOUNT, recover_drafts(); library_start() calls sealer_start(), watch_start(),
+ * control_start() in this order; library_close() stops in reverse, then files_free(), which
  * records what is unsaved.
  */
 int files_new(struct library *lib);
 void files_free(struct library *lib);
+
+/* Its threads. */
 int sealer_start(struct library *lib);
 void sealer_stop(struct library *lib);
+
+/* Its thread. */
 int watch_start(struct library *lib);
 void watch_stop(struct library *lib);
+
+/* Its thread, and the socket LIBRARY/control. */
 int control_start(struct library *lib);
 void control_stop(struct library *lib);
 
-/* Takes up the drafts that a former process left: those that a node has are sealed by the sealer once it runs, the rest go back to the pool. */
+/*
+ * Takes up the drafts that a former process left: those that a node has are sealed by the sealer
+ * once it runs, the rest go back to the pool. 0 or a negative error. Before any file is opened.
+ */
 int recover_drafts(struct library *lib);
 
 /*
- * Tells that the last entry of `ino` is gone (nlink 0, no row in the trash): its content may be freed as soon as no one
- * here has it open. Called after the operation was applied, without locks; any thread.
+ * Tells that the last entry of `ino` is gone (nlink 0, no row in the trash): its content may be
+ * freed as soon as no one here has it open. Called after the operation was applied, without locks;
+ * any thread.
  */
 void files_unlinked(struct library *lib, int64_t ino);
 
@@ -71,20 +83,24 @@ void files_unlinked(struct library *lib, int64_t ino);
 bool files_is_open(struct library *lib, int64_t ino);
 
 /*
- * tree_set() calls this after it was applied when `set` has times of an asset: what is known here of an open file must not overwrite them
- * later. values as for tree_set(). No locks held; any thread.
+ * tree_set() calls this after it was applied when `set` has times of an asset: what is known here
+ * of an open file must not overwrite them later. values as for tree_set(). No locks held; any
+ * thread.
  */
 void files_times(struct library *lib, int64_t ino, int set, const struct node *values);
 
 /*
- * tree_rename() calls this before its operation when an asset is to replace an entry: makes the bytes of its draft durable, so that after a power
- * cut the name shows all the old or all the new content. Nothing to do (0) for sealed content. 0 or negative errno; blocks for an fdatasync.
+ * tree_rename() calls this before its operation when an asset is to replace an entry: makes the
+ * bytes of its draft durable, so that after a power cut the name shows all the old or all the new
+ * content. Nothing to do (0) for sealed content. 0 or negative errno; blocks for an fdatasync.
  */
 int files_settle(struct library *lib, int64_t ino);
 
 /*
- * Adds the statements that remove node `ino` for good: its row, extended attributes, versions (unless another node has the asset id). `op` fails with
- * -EBUSY when the node has an entry again or a row in the trash. Written by the tree, applied by the files that know when no one has it open.
+ * Adds the statements that remove node `ino` for good: its row, extended attributes, versions
+ * (unless another node has the asset id). `op` fails with -EBUSY when the node has an entry again
+ * or a row in the trash. Written by the tree, applied by the files that know when no one has it
+ * open.
  */
 void tree_add_purge(struct meta_op *op, int64_t ino);
 

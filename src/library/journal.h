@@ -2,8 +2,9 @@
 /*
  * Rows of the journal: every change of the tree or of an asset adds one in its own operation.
  *
- * before, after: small JSON objects. Bytes of a name or a value that are not UTF-8 are written as the escapes \udc80 to
- * \udcff (lone surrogates, as PEP 383 does), so that nothing is lost; names of entries are bytes in their own columns.
+ * before, after: small JSON objects. Bytes of a name or a value that are not UTF-8 are written as
+ * the escapes \udc80 to \udcff (lone surrogates, as PEP 383 does), so that nothing is lost; names
+ * of entries are bytes in their own columns.
  */
 #ifndef GARNER_LIBRARY_JOURNAL_H
 #define GARNER_LIBRARY_JOURNAL_H
@@ -37,8 +38,9 @@ struct journal_row {
 };
 
 /*
- * Adds the row to `op`. It belongs after the statements that change the node, whose asset id and version it takes as the operation
- * leaves them (before those that delete it). `who` may be NULL: garner itself, actor 0.
+ * Adds the row to `op`. It belongs after the statements that change the node, whose asset id and
+ * version it takes as the operation leaves them (before those that delete it). `who` may be NULL:
+ * garner itself, actor 0.
  */
 void journal_add(struct meta_op *op, struct library *lib, const struct actor *who, int64_t at_ns,
 		 const struct journal_row *row);

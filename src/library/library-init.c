@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Making a library. The database comes last and gets its name when it is complete, so that a folder with a garner.db is a
- * library and one without is none, whenever the making is cut short.
+ * Making a library. The database comes last and gets its name when it is complete, so that a
+ * folder with a garner.db is a library and one without is none, whenever the making is cut short.
  */
 #include "config.h"
 
@@ -137,7 +137,10 @@ static int library_name_sync(struct library_making *making)
 
 	if (!making->folder_made)
 		return 0;
-	/* A folder above that may be entered but not read cannot be synced, and need not fail the rest. */
+	/*
+	 * A folder above that may be entered but not read cannot be synced, and need not fail the
+	 * rest.
+	 */
 	if (fd < 0)
 		return errno == EACCES ? 0 : -errno;
 	return io_sync_dir(fd);

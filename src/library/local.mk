@@ -63,3 +63,4 @@ liblibrary_a_SOURCES = \
 	src/library/tree.h \
 	src/library/watch.c \
 	src/library/watch.h
+EXTRA_DIST += src/library/DESIGN

@@ -7,7 +7,10 @@
 
 enum { NODE_COLUMN_COUNT = 18 };
 
-/* Fills *out from the columns of the row that begin at `col`, in the order that sql-tree.def gives them. */
+/*
+ * Fills *out from the columns of the row that begin at `col`, in the order that sql-tree.def gives
+ * them.
+ */
 void node_read(const struct meta_row *row, int col, struct node *out);
 
 /* The kind for the type bits of `mode` (0 is an asset as for mknod(2)), or 0 when there is none. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Settings: those of this machine in LIBRARY/config, and those of the library, which hold for life, in its table `setting` (library_id,
- * chunker, chunk_min, chunk_avg, chunk_max, algo, created).
+ * Settings: those of this machine in LIBRARY/config, and those of the library, which hold for
+ * life, in its table `setting` (library_id, chunker, chunk_min, chunk_avg, chunk_max, algo,
+ * created).
  */
 #ifndef GARNER_LIBRARY_SETTINGS_H
 #define GARNER_LIBRARY_SETTINGS_H
@@ -12,14 +13,18 @@
 int settings_write_config(int dir_fd);
 
 /*
- * Reads LIBRARY/config of lib->path; a missing file or key means the default. 0; -EINVAL (logged with file and line), a negative errno of reading.
+ * Reads LIBRARY/config of lib->path; a missing file or key means the default. 0; -EINVAL (logged
+ * with file and line), a negative errno of reading.
  */
 int settings_read_config(struct library *lib);
 
 /* Adds the library's own settings to `op`. 0, or -EINVAL for parameters that make no sense. */
 int settings_add(struct meta_op *op, const struct library_params *params, int64_t now);
 
-/* Reads them: lib->id, chunker, algo. 0; ERR_CORRUPT (missing or unreadable, logged); -ENOTSUP (this build lacks the hash). */
+/*
+ * Reads them: lib->id, chunker, algo. 0; ERR_CORRUPT (missing or unreadable, logged); -ENOTSUP
+ * (this build lacks the hash).
+ */
 int settings_read(struct library *lib);
 
 #endif

@@ -9,7 +9,10 @@
 
 enum { TREE_FAULT_TEXT = 200 };
 
-/* Each statement gives the rows that break one rule; the columns stand between the parts of the text. */
+/*
+ * Each statement gives the rows that break one rule; the columns stand between the parts of the
+ * text.
+ */
 static const struct tree_rule {
 	enum meta_stmt stmt;
 	const char *text[4];

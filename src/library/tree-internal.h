@@ -2,8 +2,9 @@
 /*
  * What the tree-*.c share: planning an operation and running it.
  *
- * A plan reads what it needs with queries, decides every id, time and value, and adds statements whose guards name the
- * state that was read. A guard that finds another state fails the operation with -EAGAIN, and it is planned anew.
+ * A plan reads what it needs with queries, decides every id, time and value, and adds statements
+ * whose guards name the state that was read. A guard that finds another state fails the operation
+ * with -EAGAIN, and it is planned anew.
  */
 #ifndef GARNER_LIBRARY_TREE_INTERNAL_H
 #define GARNER_LIBRARY_TREE_INTERNAL_H
@@ -44,10 +45,16 @@ struct tree_found {
 	int64_t entry;
 };
 
-/* Fills t->op; may be called several times, each time with an empty op. 0: apply; 1: nothing to do, success; <0: the result. */
+/*
+ * Fills t->op; may be called several times, each time with an empty op. 0: apply; 1: nothing to
+ * do, success; <0: the result.
+ */
 typedef int tree_plan_fn(struct tree_op *t, void *arg);
 
-/* Plans and applies until it is not -EAGAIN any more (bounded). 0 or negative; -EROFS when the library is read-only. */
+/*
+ * Plans and applies until it is not -EAGAIN any more (bounded). 0 or negative; -EROFS when the
+ * library is read-only.
+ */
 int tree_run(struct library *lib, const struct actor *who, tree_plan_fn *plan, void *arg);
 
 /* The value of a name as parameter. */
@@ -59,16 +66,23 @@ int tree_row(struct library *lib, int64_t ino, struct node *out);
 /* tree_row() of what the name points at, with its entry. -ENOENT. */
 int tree_find(struct library *lib, const struct tree_name *name, struct tree_found *out);
 
-/* Adds the new entry `id` for `ino`. `op` fails with -EEXIST, or `err` where that is not 0. 0 or -ENOMEM. */
+/*
+ * Adds the new entry `id` for `ino`. `op` fails with -EEXIST, or `err` where that is not 0. 0 or
+ * -ENOMEM.
+ */
 int tree_add_entry(struct meta_op *op, int64_t id, const struct tree_name *name, int64_t ino,
 		   int err);
 
-/* Adds the change of a folder's times, version and link count; `op` fails with -ENOENT when it is none any more. */
+/*
+ * Adds the change of a folder's times, version and link count; `op` fails with -ENOENT when it is
+ * none any more.
+ */
 void tree_add_touch(struct tree_op *t, int64_t folder, int links);
 
 /*
- * Adds what happens to a node that is no folder when the entry `name` of it goes: the entry, link count, trash row or orphan row,
- * journal row. *gone: the caller must call files_unlinked() after the operation.
+ * Adds what happens to a node that is no folder when the entry `name` of it goes: the entry, link
+ * count, trash row or orphan row, journal row. *gone: the caller must call files_unlinked() after
+ * the operation.
  */
 void tree_add_unlink(struct tree_op *t, const struct tree_name *name, const struct node *node,
 		     bool *gone);

@@ -110,7 +110,10 @@ static void tree_path_reverse(char *bytes, size_t len)
 	}
 }
 
-/* The path is put together backwards, each name turned round, and turned round as a whole at the end. */
+/*
+ * The path is put together backwards, each name turned round, and turned round as a whole at the
+ * end.
+ */
 int tree_path(struct library *lib, int64_t ino, struct buf *out)
 {
 	CLEANUP_BUF struct buf path = BUF_INIT;

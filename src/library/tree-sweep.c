@@ -2,8 +2,9 @@
 /*
  * Removing orphans in the background: nodes that neither an entry nor a row of the trash names.
  *
- * A folder that was purged with everything below it is taken apart from the top, a page of entries at a time: each entry goes, and what lost its last
- * one becomes an orphan itself. Every step is an operation of its own that leaves a tree in order, so the work may be cut short anywhere.
+ * A folder that was purged with everything below it is taken apart from the top, a page of entries
+ * at a time: each entry goes, and what lost its last one becomes an orphan itself. Every step is
+ * an operation of its own that leaves a tree in order, so the work may be cut short anywhere.
  */
 #include "config.h"
 
@@ -62,7 +63,10 @@ static int tree_children_get(struct library *lib, struct tree_children *children
 			  META_I(children->folder), META_I(0), META_I(TREE_PAGE));
 }
 
-/* The entry goes; the node is an orphan when it was its last. The time is that of the folder: the minute has passed. */
+/*
+ * The entry goes; the node is an orphan when it was its last. The time is that of the folder: the
+ * minute has passed.
+ */
 static void tree_sweep_child(struct tree_op *t, int64_t folder, const struct tree_child *child)
 {
 	const struct node *node = &child->node;
@@ -82,7 +86,10 @@ static void tree_sweep_child(struct tree_op *t, int64_t folder, const struct tre
 			 META_I(t->now - TREE_ORPHAN_AGE_NS));
 }
 
-/* A node that has two of its entries on one page is left for the next, since its link count is that of the reading. */
+/*
+ * A node that has two of its entries on one page is left for the next, since its link count is
+ * that of the reading.
+ */
 static bool tree_sweep_seen(const struct tree_children *children, size_t at)
 {
 	const struct node *node = &children->items[at].node;
@@ -145,7 +152,10 @@ static int tree_sweep_nodes_plan(struct tree_op *t, void *arg)
 	return sweep->count ? 0 : 1;
 }
 
-/* Together, and one by one where that fails because one of them has a name again. The count of those removed, or an error. */
+/*
+ * Together, and one by one where that fails because one of them has a name again. The count of
+ * those removed, or an error.
+ */
 static int tree_sweep_nodes(struct library *lib, struct tree_sweep_arg *sweep)
 {
 	struct tree_sweep_arg one = { .count = 1 };
@@ -163,7 +173,10 @@ static int tree_sweep_nodes(struct library *lib, struct tree_sweep_arg *sweep)
 	return done;
 }
 
-/* Folders are taken apart here; of the rest, what has a draft goes by those who know who has it open. */
+/*
+ * Folders are taken apart here; of the rest, what has a draft goes by those who know who has it
+ * open.
+ */
 static int tree_sweep_page(struct library *lib, const struct tree_orphans *orphans,
 			   struct tree_children *children, int limit)
 {

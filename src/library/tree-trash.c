@@ -46,7 +46,10 @@ static int tree_trash_read(void *arg, const struct meta_row *row)
 	return 0;
 }
 
-/* One page of what was deleted after *last and before `before_ns`; moves *last on. The count, or an error. */
+/*
+ * One page of what was deleted after *last and before `before_ns`; moves *last on. The count, or
+ * an error.
+ */
 static int tree_trash_page(struct library *lib, struct tree_trash_page *page, int64_t *last_ns,
 			   int64_t *last_ino, int64_t before_ns)
 {
@@ -131,7 +134,10 @@ int tree_trash_expire(struct library *lib, int64_t now_ns)
 	return count < 0 ? count : total;
 }
 
-/* One node on its way back: the item itself and the folders above it that are in the trash, the item first. */
+/*
+ * One node on its way back: the item itself and the folders above it that are in the trash, the
+ * item first.
+ */
 struct tree_back {
 	struct tree_trash_row row;
 	char name[NAME_LEN_MAX];
@@ -183,8 +189,8 @@ static int tree_restore_push(struct tree_op *t, struct tree_restore_arg *restore
 }
 
 /*
- * The lowest folder at or above `folder` that is deleted: 0 where there is none (the folder is in the tree), -ENOENT where a folder above is gone
- * altogether.
+ * The lowest folder at or above `folder` that is deleted: 0 where there is none (the folder is in
+ * the tree), -ENOENT where a folder above is gone altogether.
  */
 static int tree_restore_deleted(struct tree_op *t, int64_t folder, int64_t *out)
 {
@@ -230,7 +236,10 @@ static int tree_restore_chain(struct tree_op *t, struct tree_restore_arg *restor
 			err = 0;
 		}
 	}
-	/* A folder above that was taken out of the trash for good: what hung on it goes into the root. */
+	/*
+	 * A folder above that was taken out of the trash for good: what hung on it goes into the
+	 * root.
+	 */
 	if (err == -ENOENT && restore->count) {
 		restore->chain[restore->count - 1].row.parent = TREE_ROOT;
 		err = 0;

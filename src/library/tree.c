@@ -118,7 +118,10 @@ int tree_readlink(struct library *lib, int64_t ino, struct buf *out)
 	return count > 0 ? 0 : count < 0 ? count : -ENOENT;
 }
 
-/* One page of a folder, read in one go so that no statement is open while the caller's function runs. */
+/*
+ * One page of a folder, read in one go so that no statement is open while the caller's function
+ * runs.
+ */
 struct tree_page {
 	size_t count;
 	int64_t ids[TREE_PAGE];

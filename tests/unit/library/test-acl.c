@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* POSIX ACLs and other extended attributes. Vectors are written out byte by byte, as setfacl(1) passes them to the kernel. */
+/*
+ * POSIX ACLs and other extended attributes. Vectors are written out byte by byte, as setfacl(1)
+ * passes them to the kernel.
+ */
 #include "config.h"
 
 #include "library/acl.h"
@@ -135,7 +138,10 @@ START_TEST(default_acl_is_inherited)
 {
 	static const uint8_t acl[] = { HEAD,         USER_OBJ(7), USER(7, 1001),
 				       GROUP_OBJ(5), MASK(7),     OTHER(5) };
-	/* acl(5), OBJECT CREATION AND DEFAULT ACLs: what the mode lacks goes from user::, mask::, other::, and no umask. */
+	/*
+	 * acl(5), OBJECT CREATION AND DEFAULT ACLs: what the mode lacks goes from user::, mask::,
+	 * other::, and no umask.
+	 */
 	static const uint8_t asset_acl[] = { HEAD,         USER_OBJ(6), USER(7, 1001),
 					     GROUP_OBJ(5), MASK(6),     OTHER(4) };
 	CLEANUP_BUF struct buf value = BUF_INIT;

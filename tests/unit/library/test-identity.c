@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Which asset id an asset has after a save, as programs save: over the old one, after renaming it away, after unlinking it. */
+/*
+ * Which asset id an asset has after a save, as programs save: over the old one, after renaming it
+ * away, after unlinking it.
+ */
 #include "config.h"
 
 #include "library/identity.h"
@@ -163,7 +166,10 @@ START_TEST(placed_twice_keeps_its_identity)
 }
 END_TEST
 
-/* Emacs, vim with backups, LibreOffice: the old one becomes the backup, a new one is written under its name. */
+/*
+ * Emacs, vim with backups, LibreOffice: the old one becomes the backup, a new one is written under
+ * its name.
+ */
 START_TEST(renamed_away_then_made)
 {
 	struct tree_unit u;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Every change leaves its row in the journal, with who, what, where; names of any bytes without loss. */
+/*
+ * Every change leaves its row in the journal, with who, what, where; names of any bytes without
+ * loss.
+ */
 #include "config.h"
 
 #include "library/journal.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Random operations against a model in memory: each must give the result that the model gives, and the tree must be the model's. The seed is
- * printed on failure; GARNER_SEED repeats it.
+ * Random operations against a model in memory: each must give the result that the model gives, and
+ * the tree must be the model's. The seed is printed on failure; GARNER_SEED repeats it.
  */
 #include "config.h"
 

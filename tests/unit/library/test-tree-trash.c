@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The trash: what goes there, what comes back, what goes for good; and that the check finds what is wrong. */
+/*
+ * The trash: what goes there, what comes back, what goes for good; and that the check finds what
+ * is wrong.
+ */
 #include "config.h"
 
 #include "tree-unit.h"
@@ -246,7 +249,10 @@ START_TEST(the_check_finds_faults)
 	asset = sealed(&u, a, "f");
 	entry = meta_next_id(u.lib->meta, META_SEQ_ENTRY);
 	tree_unit_check(&u);
-	/* A circle of a and b, an asset without its entry or version, an entry of nothing, attributes of nothing. */
+	/*
+	 * A circle of a and b, an asset without its entry or version, an entry of nothing,
+	 * attributes of nothing.
+	 */
 	META_ADD(op, ENTRY_MOVE, META_ONE, 0, META_I(TREE_ROOT), META_B("a", 1), META_I(a),
 		 META_I(b), META_B("a", 1), META_N());
 	META_ADD(op, ENTRY_DELETE, META_ONE, 0, META_I(a), META_B("f", 1), META_I(asset));

@@ -320,7 +320,9 @@ START_TEST(listing_while_things_change)
 		listing.stop_after = listing.count + 7;
 		ck_assert_int_eq(tree_list(u.lib, folder, listing.cookie, list_number, &listing),
 				 0);
-		/* Renaming what was seen and what was not makes nothing come twice or not at all. */
+		/*
+		 * Renaming what was seen and what was not makes nothing come twice or not at all.
+		 */
 		snprintf(name, sizeof(name), "%c%04d", i ? 'm' : 'n', 3);
 		snprintf(other, sizeof(other), "%c%04d", 'm', 3);
 		ck_assert_int_eq(tree_unit_rename(&u, folder, name, folder, other, 0), 0);

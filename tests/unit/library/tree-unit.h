@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A library of its own for a case of the tree's tests, and short forms of what they do to it. Static, as check's cases are. */
+/*
+ * A library of its own for a case of the tree's tests, and short forms of what they do to it.
+ * Static, as check's cases are.
+ */
 #ifndef GARNER_TESTS_UNIT_LIBRARY_TREE_UNIT_H
 #define GARNER_TESTS_UNIT_LIBRARY_TREE_UNIT_H
 
