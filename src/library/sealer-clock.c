@@ -24,14 +24,17 @@ enum {
 /* Sizes of files that are open for long, then the log: what was written is older than one period at most when power fails. */
 static int clock_sync(struct sealer *s)
 {
+	struct meta *meta = library_meta(s->lib);
 	int rc = files_flush(s->lib);
 
-	if (meta_dirty(library_meta(s->lib))) {
-		int synced = meta_sync(library_meta(s->lib));
+	if (meta_dirty(meta)) {
+		int synced = meta_sync(meta);
 
 		rc = rc ? rc : synced;
 	}
-	return rc;
+	int tidied = meta_tidy(meta);
+
+	return rc ? rc : tidied;
 }
 
 /* What neither an entry nor the trash names. */
