@@ -3,3 +3,17 @@
 # How fast content is cut and hashed: make bench/bench-core && bench/bench-core
 EXTRA_PROGRAMS += bench/bench-core
 bench_bench_core_LDADD = $(CONTENT_LIBS)
+
+# How fast the metadata is: make bench/bench-meta && bench/bench-meta FOLDER
+EXTRA_PROGRAMS += bench/bench-meta
+bench_bench_meta_LDADD = $(META_LIBS)
+
+# What a mount makes of the disk under it, against that disk; ROUNDS, SIZE, FILES, WORK as bench/bench-mount says.
+EXTRA_PROGRAMS += bench/bench-files
+EXTRA_DIST += bench/bench-mount bench/bench-compare bench/median.awk bench/table.awk bench/compare.awk
+
+.PHONY: bench
+bench: garner bench/bench-files bench/bench-core
+	bench/bench-core
+	GARNER='$(abs_top_builddir)/garner' BENCH_FILES='$(abs_top_builddir)/bench/bench-files' \
+		$(top_srcdir)/bench/bench-mount

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Times what a user does with files in one folder, once each, and prints a line "NAME RATE UNIT" for each. bench/bench-mount runs it in turn on
+ * the native disk and on mounts, and compares.
+ *
+ *	bench-files DIR [--size MIB] [--files N]
+ */
+#include "config.h"
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MIB (1024 * 1024)
+#define PAGE 4096
+
+static const char *dir;
+static size_t size_mib = 256;
+static unsigned files = 5000;
+static char *block;
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void die(const char *what)
+{
+	perror(what);
+	exit(1);
+}
+
+static void report(const char *name, double amount, double seconds, const char *unit)
+{
+	printf("%s %.1f %s\n", name, amount / seconds, unit);
+}
+
+static const char *path_of(const char *name)
+{
+	static char path[4096];
+
+	snprintf(path, sizeof path, "%s/%s", dir, name);
+	return path;
+}
+
+static const char *file_of(const char *kind, unsigned i)
+{
+	char name[64];
+
+	snprintf(name, sizeof name, "%s-%06u", kind, i);
+	return path_of(name);
+}
+
+static uint64_t draw(uint64_t *state)
+{
+	uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
+
+	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	return z ^ (z >> 27);
+}
+
+/* Incompressible and never the same, so that nothing is deduplicated. */
+static void fill_block(void)
+{
+	static uint64_t state;
+
+	if (!state)
+		state = (uint64_t)time(NULL) ^ ((uint64_t)getpid() << 32);
+	for (size_t i = 0; i < MIB; i += 8) {
+		uint64_t x = draw(&state);
+
+		memcpy(block + i, &x, 8);
+	}
+}
+
+static int open_big(int flags)
+{
+	int fd = open(path_of("big"), flags | O_CLOEXEC, 0644);
+
+	if (fd < 0)
+		die("big");
+	return fd;
+}
+
+static void write_big(void)
+{
+	double start;
+	int fd;
+
+	fill_block();
+	start = now();
+	fd = open_big(O_CREAT | O_TRUNC | O_WRONLY);
+	for (size_t i = 0; i < size_mib; i++) {
+		memcpy(block, &i, sizeof i); /* each block differs */
+		if (write(fd, block, MIB) != MIB)
+			die("write");
+	}
+	if (close(fd))
+		die("close");
+	report("write-1MiB", (double)size_mib, now() - start, "MiB/s");
+}
+
+static void read_big(void)
+{
+	double start = now();
+	int fd = open_big(O_RDONLY);
+
+	while (read(fd, block, MIB) > 0)
+		continue;
+	close(fd);
+	report("read-1MiB-warm", (double)size_mib, now() - start, "MiB/s");
+}
+
+static void read_random(void)
+{
+	const unsigned count = 20000;
+	uint64_t state = 7;
+	double start = now();
+	int fd = open_big(O_RDONLY);
+
+	for (unsigned i = 0; i < count; i++)
+		if (pread(fd, block, PAGE,
+			  (off_t)(draw(&state) % (size_mib * MIB / PAGE)) * PAGE) != PAGE)
+			die("pread");
+	close(fd);
+	report("read-4KiB-random", count, now() - start, "/s");
+}
+
+static void read_mapped(void)
+{
+	double start = now();
+	int fd = open_big(O_RDONLY);
+	const char *map = mmap(NULL, size_mib * MIB, PROT_READ, MAP_SHARED, fd, 0);
+	volatile unsigned sum = 0;
+
+	if (map == MAP_FAILED)
+		die("mmap");
+	for (size_t i = 0; i < size_mib * MIB; i += 64)
+		sum += (unsigned char)map[i];
+	munmap((void *)(uintptr_t)map, size_mib * MIB);
+	close(fd);
+	report("mmap-read", (double)size_mib, now() - start, "MiB/s");
+}
+
+static void sync_small(void)
+{
+	const unsigned count = 200;
+	double start = now();
+	int fd = open(path_of("synced"), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0644);
+
+	if (fd < 0)
+		die("synced");
+	for (unsigned i = 0; i < count; i++)
+		if (pwrite(fd, block, PAGE, (off_t)i * PAGE) != PAGE || fdatasync(fd))
+			die("fdatasync");
+	close(fd);
+	report("write-4KiB-fdatasync", count, now() - start, "/s");
+}
+
+static void create_files(void)
+{
+	double start = now();
+
+	for (unsigned i = 0; i < files; i++) {
+		int fd = open(file_of("a", i), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
+
+		memcpy(block, &i, sizeof i);
+		if (fd < 0 || write(fd, block, PAGE) != PAGE || close(fd))
+			die("create");
+	}
+	report("create-4KiB", files, now() - start, "/s");
+}
+
+static void read_files(void)
+{
+	double start = now();
+
+	for (unsigned i = 0; i < files; i++) {
+		int fd = open(file_of("a", i), O_RDONLY | O_CLOEXEC);
+
+		if (fd < 0 || read(fd, block, PAGE) != PAGE)
+			die("read");
+		close(fd);
+	}
+	report("open-read-4KiB-close", files, now() - start, "/s");
+}
+
+static void stat_files(void)
+{
+	double start = now();
+	struct stat st;
+
+	for (unsigned i = 0; i < files; i++)
+		if (stat(file_of("a", i), &st))
+			die("stat");
+	report("stat-warm", files, now() - start, "/s");
+}
+
+static void rename_files(void)
+{
+	double start = now();
+	char from[4096];
+
+	for (unsigned i = 0; i < files; i++) {
+		snprintf(from, sizeof from, "%s", file_of("a", i));
+		if (rename(from, file_of("b", i)))
+			die("rename");
+	}
+	report("rename", files, now() - start, "/s");
+}
+
+static void unlink_files(void)
+{
+	double start = now();
+
+	for (unsigned i = 0; i < files; i++)
+		if (unlink(file_of("b", i)))
+			die("unlink");
+	report("unlink", files, now() - start, "/s");
+	unlink(path_of("big"));
+	unlink(path_of("synced"));
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option longs[] = { { "size", 1, NULL, 's' },
+					       { "files", 1, NULL, 'f' },
+					       { 0 } };
+	int key;
+
+	while ((key = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		if (key == 's')
+			size_mib = strtoul(optarg, NULL, 10);
+		else if (key == 'f')
+			files = (unsigned)strtoul(optarg, NULL, 10);
+		else
+			return 2;
+	}
+	block = malloc(MIB);
+	if (argc - optind != 1 || !block || !size_mib || !files) {
+		fprintf(stderr, "usage: bench-files DIR [--size MIB] [--files N]\n");
+		return 2;
+	}
+	dir = argv[optind];
+	write_big();
+	read_big();
+	read_random();
+	read_mapped();
+	sync_small();
+	create_files();
+	stat_files();
+	read_files();
+	rename_files();
+	unlink_files();
+	free(block);
+	return 0;
+}
