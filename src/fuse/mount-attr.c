@@ -146,6 +146,7 @@ static bool access_due(const struct mount *m, const struct node *n, int64_t now)
 	       now - n->atime_ns >= DAY_NS;
 }
 
+/* The kernel drops its copy of the attributes only after reads that came to us, not after those from its page cache. */
 void mount_note_access(struct mount *m, int64_t ino)
 {
 	int64_t now = time_now_ns();
@@ -153,8 +154,10 @@ void mount_note_access(struct mount *m, int64_t ino)
 
 	if (m->opts.atime == MOUNT_NOATIME || m->opts.read_only)
 		return;
-	if (!tree_get(m->lib, ino, &n) && access_due(m, &n, now))
-		tree_touch(m->lib, ino, now);
+	if (tree_get(m->lib, ino, &n) || !access_due(m, &n, now))
+		return;
+	if (!tree_touch(m->lib, ino, now))
+		fuse_lowlevel_notify_inval_inode(m->se, (fuse_ino_t)ino, -1, 0);
 }
 
 void mount_fill_stat(const struct mount *m, const struct node *n, struct stat *st)

@@ -53,6 +53,11 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		mount_reply_err(req, err);
 		return;
 	}
+	if (h->flags ==
+	    O_RDONLY) { /* what it reads may all be cached, and we would not hear of it */
+		mount_note_access(m, (int64_t)ino);
+		atomic_store(&h->accessed, true);
+	}
 	fill_open(h, fi);
 	if (fuse_reply_open(req, fi) == -ENOENT)
 		handle_free(h);
