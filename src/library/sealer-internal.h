@@ -49,6 +49,7 @@ struct sealer {
 	uint64_t failures, skips;
 	int64_t wake_ns;   /* until when the thread sleeps; INT64_MIN: it is at work */
 	int64_t backlog;   /* drafts of former processes up to this blob are queued; -1: all */
+	uint64_t backlog_seq; /* of the last item when all were */
 	bool stop;
 	int logged; /* the error that was logged last, until a seal goes well */
 	int64_t lease_until_ns; /* the sealing thread's; 0: never taken */

@@ -271,7 +271,9 @@ void sealer_ticket(struct library *lib, struct sealer_ticket *out)
 	if (!s)
 		return;
 	lock_lock(&s->lock);
-	*out = (struct sealer_ticket){ .seq = s->seq, .failures = s->failures, .skips = s->skips };
+	*out = (struct sealer_ticket){
+		.seq = s->seq, .failures = s->failures, .skips = s->skips, .backlog = s->backlog >= 0
+	};
 	if (s->rush < s->seq)
 		s->rush = s->seq;
 	lock_cond_signal(&s->work);
@@ -281,7 +283,9 @@ void sealer_ticket(struct library *lib, struct sealer_ticket *out)
 static int sealer_ticket_done_locked(struct sealer *s, const struct sealer_ticket *t, int *result, uint64_t *skipped)
 	LOCK_REQUIRES(&s->lock)
 {
-	if (!s->stop && (s->backlog >= 0 || (s->list && s->list->seq <= t->seq)))
+	uint64_t seq = t->backlog && t->seq < s->backlog_seq ? s->backlog_seq : t->seq;
+
+	if (!s->stop && (s->backlog >= 0 || (s->list && s->list->seq <= seq)))
 		return 0;
 	*result = s->stop ? -ECANCELED : s->failures != t->failures ? s->status.last_error : 0;
 	if (skipped)
@@ -372,6 +376,7 @@ void sealer_backlog(struct sealer *s)
 
 	lock_lock(&s->lock);
 	s->backlog = rc < 0 || found.count < SEALER_BACKLOG ? -1 : found.last;
+	s->backlog_seq = s->seq;
 	lock_cond_broadcast(&s->progress);
 	lock_unlock(&s->lock);
 	if (rc < 0)

@@ -36,6 +36,7 @@ int sealer_sync(struct library *lib, int64_t deadline_ns, uint64_t *skipped);
 /* The same in two steps, for a thread that cannot wait: the ticket of now, and 1 when it is done (with *result as sealer_sync()), 0 when not yet. */
 struct sealer_ticket {
 	uint64_t seq, failures, skips;
+	bool backlog; /* drafts of a former run were not all queued yet */
 };
 void sealer_ticket(struct library *lib, struct sealer_ticket *out);
 int sealer_ticket_done(struct library *lib, const struct sealer_ticket *t, int *result, uint64_t *skipped);
