@@ -173,13 +173,15 @@ START_TEST(purge_takes_all_below)
 {
 	struct tree_unit u;
 	struct node node;
-	int64_t a, shared, deep;
+	int64_t a, shared, both, deep;
 
 	tree_unit_begin(&u, NULL);
 	a = tree_unit_folder(&u, TREE_ROOT, "a");
 	shared = sealed(&u, a, "shared");
 	ck_assert_int_eq(tree_unit_link(&u, shared, TREE_ROOT, "kept"), 0);
 	ck_assert_int_eq(tree_unit_link(&u, shared, a, "twice"), 0);
+	both = sealed(&u, a, "both");
+	ck_assert_int_eq(tree_unit_link(&u, both, a, "both again"), 0);
 	deep = a;
 	for (int i = 0; i < 4; i++) {
 		deep = tree_unit_folder(&u, deep, "deep");
@@ -204,6 +206,7 @@ START_TEST(purge_takes_all_below)
 	ck_assert_int_gt(tree_unit_sweep(&u), 1000);
 	ck_assert_int_eq(tree_get(u.lib, a, &node), -ENOENT);
 	ck_assert_int_eq(tree_get(u.lib, deep, &node), -ENOENT);
+	ck_assert_int_eq(tree_get(u.lib, both, &node), -ENOENT);
 	ck_assert_int_eq(tree_unit_get(&u, shared).nlink, 1);
 	ck_assert_int_eq(tree_unit_find(&u, TREE_ROOT, "kept"), shared);
 	tree_unit_end(&u);
