@@ -89,7 +89,7 @@ struct meta_ops {
 	 */
 	int (*sync)(struct meta_driver *d);
 
-	/* As meta_tidy(). One thread at a time, at once with all but itself and sync. */
+	/* As meta_tidy(). Any thread, at any time. */
 	int (*tidy)(struct meta_driver *d);
 
 	/* As meta_copy() and meta_check(). Any thread. */

@@ -187,7 +187,7 @@ bool meta_dirty(const struct meta *m);
  * Housekeeping for a background thread to call after meta_sync(), every few seconds: moves the log
  * into the main file where it has grown, without holding up readers or writers, so that writers
  * need not. 0 also when there was nothing to do; else a negative error as meta_apply(), after which
- * all is as before.
+ * all is as before. Any thread.
  */
 int meta_tidy(struct meta *m);
 
