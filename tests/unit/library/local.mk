@@ -25,3 +25,15 @@ UNIT_TESTS += tests/unit/library/test-tree-trash
 tests_unit_library_test_tree_trash_LDADD = $(UNIT_LIBRARY_LIBS)
 UNIT_TESTS += tests/unit/library/test-journal
 tests_unit_library_test_journal_LDADD = $(UNIT_LIBRARY_LIBS)
+
+UNIT_TESTS += tests/unit/library/test-sealer
+tests_unit_library_test_sealer_LDADD = $(UNIT_LIBRARY_LIBS)
+
+UNIT_TESTS += tests/unit/library/test-recover
+tests_unit_library_test_recover_LDADD = $(UNIT_LIBRARY_LIBS)
+
+UNIT_TESTS += tests/unit/library/test-control
+tests_unit_library_test_control_LDADD = $(UNIT_LIBRARY_LIBS)
+
+UNIT_TESTS += tests/unit/library/test-watch
+tests_unit_library_test_watch_LDADD = $(UNIT_LIBRARY_LIBS)
