@@ -72,7 +72,7 @@ static int check(const struct cmd *cmd, const char *path, int flags, bool json)
 	struct library *lib;
 	int code, err;
 
-	lib = cmd_open(cmd, path, flags & CHECK_REPAIR ? 0 : LIBRARY_RDONLY, &code);
+	lib = cmd_open(cmd, path, flags & CHECK_REPAIR ? LIBRARY_MOUNT : LIBRARY_RDONLY, &code);
 	if (!lib)
 		return code == CMD_DAMAGED ? FSCK_FAULTS : FSCK_FAILED;
 	cmd_progress_begin(&o.progress, "checking");

@@ -166,6 +166,7 @@ static int check_drafts(struct check *c)
 {
 	struct drafts d = { 0 };
 	int err = meta_query(c->meta, META_CHECK_DRAFTS, 0, NULL, add_draft, &d);
+	uint64_t missing = 0, given_up = 0;
 
 	for (size_t i = 0; err >= 0 && i < d.count; i++) {
 		int64_t ino = d.pairs[i][0], blob = d.pairs[i][1];
@@ -173,11 +174,17 @@ static int check_drafts(struct check *c)
 		if (d.pairs[i][2] != 1)
 			check_fault(c, "inode %lld: its draft %016llx is not a draft",
 				    (long long)ino, (unsigned long long)blob);
-		else if (blobs_stat(c->lib->blobs, blob, NULL, NULL) == -ENOENT)
+		else if (blobs_stat(c->lib->blobs, blob, NULL, NULL) != -ENOENT)
+			continue;
+		else
 			check_fault(c, "inode %lld: the file of its draft %016llx is missing",
 				    (long long)ino, (unsigned long long)blob);
+		missing++;
 	}
 	free(d.pairs);
+	if (err >= 0 && missing && (c->flags & CHECK_REPAIR))
+		err = recover_give_up(c->lib, &given_up);
+	c->result.mended += given_up;
 	return err < 0 ? err : 0;
 }
 

@@ -195,7 +195,8 @@ static int file_fetch(struct library *lib, int64_t ino, struct file_row *n, stru
 		return -EINVAL;
 	if (!n->draft)
 		return 0;
-	return draft_open(lib->content, n->draft, n->size, library_read_only(lib), draft);
+	rc = draft_open(lib->content, n->draft, n->size, library_read_only(lib), draft);
+	return rc == -ENOENT ? -EIO : rc; /* the asset is there, its draft's file is missing */
 }
 
 static void file_fill_locked(struct file *f, const struct file_row *n, struct draft *draft)

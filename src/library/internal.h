@@ -73,6 +73,12 @@ void control_stop(struct library *lib);
 int recover_drafts(struct library *lib);
 
 /*
+ * Lets go of the drafts whose file is missing: their nodes have what was sealed last again, in state INCONSISTENT. For a library that nobody mounts. *count: how
+ * many. 0 or an error of meta_query() or meta_apply().
+ */
+int recover_give_up(struct library *lib, uint64_t *count);
+
+/*
  * Tells that the last entry of `ino` is gone (nlink 0, no row in the trash): its content may be
  * freed as soon as no one here has it open. Called after the operation was applied, without locks;
  * any thread.
