@@ -226,18 +226,15 @@ static int tree_sweep_tunnels(struct library *lib)
 	return count > 0 ? tree_run(lib, NULL, tree_tunnels_plan, NULL) : count;
 }
 
-int tree_sweep(struct library *lib, int limit)
+static int tree_sweep_orphans(struct library *lib, int limit)
 {
 	CLEANUP_FREE struct tree_orphans *orphans = malloc(sizeof(*orphans));
 	CLEANUP_FREE struct tree_children *children = malloc(sizeof(*children));
 	int64_t last = 0, before = time_now_ns() - TREE_ORPHAN_AGE_NS;
-	int count, got, done = 0, err;
+	int count, got, done = 0;
 
 	if (!orphans || !children)
 		return -ENOMEM;
-	err = tree_sweep_tunnels(lib);
-	if (err)
-		return err;
 	do {
 		orphans->count = 0;
 		count = META_QUERY(lib->meta, ORPHAN_LIST, tree_orphans_read, orphans, META_I(last),
@@ -251,4 +248,11 @@ int tree_sweep(struct library *lib, int limit)
 		done += got;
 	} while (done < limit);
 	return count < 0 ? count : done;
+}
+
+int tree_sweep(struct library *lib, int limit)
+{
+	int err = tree_sweep_tunnels(lib);
+
+	return err ? err : tree_sweep_orphans(lib, limit);
 }

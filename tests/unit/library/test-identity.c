@@ -139,6 +139,13 @@ START_TEST(not_fresh_over_known)
 	ck_assert(is_same(tree_unit_get(&u, other.ino).asset_id, other.asset_id));
 	ck_assert_int_eq(tree_unit_get(&u, old.ino).state, NODE_DELETED);
 	ck_assert_int_eq(tree_restore(u.lib, &u.who, old.ino, NULL), 0);
+	/* Emptied, but with a past of its own. */
+	ino = tree_unit_asset(&u, TREE_ROOT, "emptied");
+	tree_unit_seal(&u, ino, 10);
+	tree_unit_seal(&u, ino, 0);
+	other = tree_unit_get(&u, ino);
+	ck_assert_int_eq(tree_unit_rename(&u, TREE_ROOT, "emptied", TREE_ROOT, "a", 0), 0);
+	ck_assert(is_same(tree_unit_get(&u, ino).asset_id, other.asset_id));
 	ino = aged(&u, "aged", IDENTITY_FRESH_NS + TIME_NS_PER_S);
 	old = tree_unit_get(&u, ino);
 	ck_assert_int_eq(tree_unit_rename(&u, TREE_ROOT, "aged", TREE_ROOT, "a", 0), 0);

@@ -172,7 +172,10 @@ static inline void tree_unit_apply(struct tree_unit *u, struct meta_op *op)
 	meta_op_free(op);
 }
 
-/* Gives the asset sealed content as the sealer's rows would, without bytes. The object's id. */
+/*
+ * Gives the asset sealed content as the sealer's rows would, without bytes. The object's id; size 0 is
+ * empty content, which has none.
+ */
 static inline int64_t tree_unit_seal(struct tree_unit *u, int64_t ino, int64_t size)
 {
 	struct node node = tree_unit_get(u, ino);
@@ -182,18 +185,19 @@ static inline int64_t tree_unit_seal(struct tree_unit *u, int64_t ino, int64_t s
 	uint8_t root[32] = { 0 };
 
 	memcpy(root, &object, sizeof(object));
-	META_ADD(op, OBJECT_ADD, META_ONE, 0, META_I(object), META_B(root, sizeof(root)),
-		 META_I(size), META_I(size), META_I(0));
+	if (size)
+		META_ADD(op, OBJECT_ADD, META_ONE, 0, META_I(object), META_B(root, sizeof(root)),
+			 META_I(size), META_I(size), META_I(0));
 	META_ADD(op, FILE_ATTACH, META_ONE, -EAGAIN, META_I(ino), META_I(draft), META_I(size),
 		 node.object ? META_I(node.object) : META_N());
 	META_ADD(op, FILE_SEAL, META_ONE, -EAGAIN, META_I(ino), META_I(draft),
-		 META_B(root, sizeof(root)), META_I(size), META_I(size), META_N(), META_N(),
-		 META_I(time_now_ns()));
+		 size ? META_B(root, sizeof(root)) : META_N(), META_I(size), META_I(size), META_N(),
+		 META_N(), META_I(time_now_ns()));
 	META_ADD(op, VERSION_RECORD, META_ONE, -EAGAIN, META_I(ino), META_I(time_now_ns()),
 		 META_I(u->who.uid));
 	tree_unit_apply(u, op);
-	ck_assert_int_eq(tree_unit_get(u, ino).object, object);
-	return object;
+	ck_assert_int_eq(tree_unit_get(u, ino).object, size ? object : 0);
+	return size ? object : 0;
 }
 
 /* Makes every orphan older than the sweep asks for. */
