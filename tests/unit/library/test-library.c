@@ -6,6 +6,7 @@
 #include "util/err.h"
 
 #include <dirent.h>
+#include <sqlite3.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -118,6 +119,7 @@ START_TEST(open_says_what_is_wrong)
 	struct library *lib = NULL;
 	struct tree_unit u;
 	char path[128], db[128];
+	sqlite3 *sql;
 
 	tree_unit_begin(&u, NULL);
 	library_close(u.lib);
@@ -134,6 +136,11 @@ START_TEST(open_says_what_is_wrong)
 	tree_unit_open(&u);
 	library_close(u.lib);
 	snprintf(db, sizeof(db), "%s/garner.db", u.path);
+	ck_assert_int_eq(sqlite3_open(db, &sql), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(sql, "PRAGMA user_version = 999", NULL, NULL, NULL),
+			 SQLITE_OK);
+	sqlite3_close(sql);
+	ck_assert_int_eq(library_open(u.path, 0, &lib), ERR_FUTURE);
 	ck_assert_int_eq(truncate(db, 5000), 0);
 	ck_assert_int_eq(library_open(u.path, 0, &lib), ERR_CORRUPT);
 	ck_assert_int_eq(write_text(u.path, "garner.db",
