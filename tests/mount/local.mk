@@ -8,3 +8,5 @@ tests_tools_crash_SOURCES = tests/tools/crash.c
 MOUNT_SHELL += \
 	tests/mount/test-crash.sh \
 	tests/mount/test-torture.sh
+
+THREAD_TESTS += tests/mount/test-torture.sh
