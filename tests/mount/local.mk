@@ -10,3 +10,8 @@ MOUNT_SHELL += \
 	tests/mount/test-torture.sh
 
 THREAD_TESTS += tests/mount/test-torture.sh
+
+check_PROGRAMS += tests/mount/calls
+tests_mount_calls_CPPFLAGS = $(AM_CPPFLAGS)
+tests_mount_calls_LDADD = $(CHECK_LIBS)
+MOUNT_SHELL += tests/mount/test-calls.sh
