@@ -19,7 +19,9 @@ enum { CONTROL_CONNECT_TRY_MS = 5, CONTROL_POKE_MS = 5000 };
 static int control_wait(int fd, short events, int64_t deadline_ns)
 {
 	for (;;) {
-		int64_t left = deadline_ns == INT64_MAX ? -1 : (deadline_ns - time_mono_ns()) / TIME_NS_PER_MS;
+		int64_t left = deadline_ns == INT64_MAX
+				       ? -1
+				       : (deadline_ns - time_mono_ns()) / TIME_NS_PER_MS;
 		struct pollfd one = { .fd = fd, .events = events };
 
 		if (deadline_ns != INT64_MAX && left < 0)
@@ -33,7 +35,9 @@ static int control_wait(int fd, short events, int64_t deadline_ns)
 	}
 }
 
-/* A full queue of the server is waited for: a Unix socket has no other way to say so than EAGAIN. */
+/*
+ * A full queue of the server is waited for: a Unix socket has no other way to say so than EAGAIN.
+ */
 static int control_connect(int fd, const struct sockaddr_un *address, int64_t deadline_ns)
 {
 	while (connect(fd, (const struct sockaddr *)address, sizeof(*address))) {
@@ -121,7 +125,8 @@ static int control_talk(int fd, const char *request, int64_t deadline_ns, json_t
 
 int control_call(const char *library_path, const char *request, int timeout_ms, json_t **answer)
 {
-	int64_t deadline_ns = timeout_ms < 0 ? INT64_MAX : time_mono_ns() + timeout_ms * TIME_NS_PER_MS;
+	int64_t deadline_ns = timeout_ms < 0 ? INT64_MAX
+					     : time_mono_ns() + timeout_ms * TIME_NS_PER_MS;
 	CLEANUP_CLOSE int dir = open(library_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	CLEANUP_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un address;

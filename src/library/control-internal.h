@@ -21,11 +21,12 @@ struct control_job {
 };
 
 /*
- * Starts on one request line. Either `out` has the answer (with its newline) and job->state is WRITING, or the job is to be looked at with
- * control_job_done() until it says so. -ENOMEM: cut the client off.
+ * Starts on one request line. Either `out` has the answer (with its newline) and job->state is
+ * WRITING, or the job is to be looked at with control_job_done() until it says so. -ENOMEM: cut the
+ * client off.
  */
-int control_request(struct library *lib, json_t *described, const char *line, size_t len, struct control_job *job,
-		    struct buf *out);
+int control_request(struct library *lib, json_t *described, const char *line, size_t len,
+		    struct control_job *job, struct buf *out);
 /* 1: `out` has the answer, the state is WRITING; 0: not yet; -ENOMEM. */
 int control_job_done(struct library *lib, struct control_job *job, struct buf *out);
 

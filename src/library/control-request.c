@@ -37,7 +37,8 @@ static int control_result(struct control_job *job, int rc, struct buf *out)
 	if (rc == 0)
 		return control_answer(job, json_pack("{s:b}", "ok", 1), out);
 	return control_answer(
-		job, json_pack("{s:b, s:s, s:i}", "ok", 0, "error", err_text(rc), "errno", rc), out);
+		job, json_pack("{s:b, s:s, s:i}", "ok", 0, "error", err_text(rc), "errno", rc),
+		out);
 }
 
 static json_t *control_sealer(struct library *lib)
@@ -45,10 +46,11 @@ static json_t *control_sealer(struct library *lib)
 	struct sealer_status st;
 
 	sealer_status(lib, &st);
-	json_t *json = json_pack("{s:I, s:I, s:I, s:I, s:I}", "pending_files", (json_int_t)st.pending_files,
-				 "pending_bytes", (json_int_t)st.pending_bytes, "sealed_files",
-				 (json_int_t)st.sealed_files, "sealed_bytes", (json_int_t)st.sealed_bytes, "new_bytes",
-				 (json_int_t)st.new_bytes);
+	json_t *json = json_pack(
+		"{s:I, s:I, s:I, s:I, s:I}", "pending_files", (json_int_t)st.pending_files,
+		"pending_bytes", (json_int_t)st.pending_bytes, "sealed_files",
+		(json_int_t)st.sealed_files, "sealed_bytes", (json_int_t)st.sealed_bytes,
+		"new_bytes", (json_int_t)st.new_bytes);
 
 	if (json && st.last_error) {
 		char at[TIME_TEXT_LEN];
@@ -61,16 +63,18 @@ static json_t *control_sealer(struct library *lib)
 	return json;
 }
 
-static int control_status(struct library *lib, json_t *described, struct control_job *job, struct buf *out)
+static int control_status(struct library *lib, json_t *described, struct control_job *job,
+			  struct buf *out)
 {
 	char instance[HEX_TEXT_LEN(16)];
 	size_t open = 0, writing = 0;
 
 	hex_encode(library_instance(lib), 16, instance);
 	files_counts(lib, &open, &writing);
-	json_t *json = json_pack("{s:b, s:i, s:s, s:s, s:{s:I, s:I}, s:o}", "ok", 1, "pid", (int)getpid(), "version",
-				 version_text(), "instance", instance, "files", "open", (json_int_t)open, "writing",
-				 (json_int_t)writing, "sealing", control_sealer(lib));
+	json_t *json = json_pack("{s:b, s:i, s:s, s:s, s:{s:I, s:I}, s:o}", "ok", 1, "pid",
+				 (int)getpid(), "version", version_text(), "instance", instance,
+				 "files", "open", (json_int_t)open, "writing", (json_int_t)writing,
+				 "sealing", control_sealer(lib));
 
 	if (json)
 		json_object_update_missing(json, described);
@@ -88,15 +92,16 @@ static int control_sync(struct library *lib, const json_t *request, struct contr
 {
 	json_int_t ms = json_integer_value(json_object_get(request, "timeout_ms"));
 
-	job->deadline_ns = ms > 0 && ms < INT64_MAX / TIME_NS_PER_MS / 2 ? time_mono_ns() + ms * TIME_NS_PER_MS :
-									   INT64_MAX;
+	job->deadline_ns = ms > 0 && ms < INT64_MAX / TIME_NS_PER_MS / 2
+				   ? time_mono_ns() + ms * TIME_NS_PER_MS
+				   : INT64_MAX;
 	sealer_ticket(lib, &job->sync);
 	job->state = CONTROL_SYNCING;
 	return 0;
 }
 
-static int control_do(struct library *lib, json_t *described, const json_t *request, struct control_job *job,
-		      struct buf *out)
+static int control_do(struct library *lib, json_t *described, const json_t *request,
+		      struct control_job *job, struct buf *out)
 {
 	const char *what = json_string_value(json_object_get(request, "do"));
 
@@ -114,8 +119,8 @@ static int control_do(struct library *lib, json_t *described, const json_t *requ
 	return control_result(job, -EINVAL, out);
 }
 
-int control_request(struct library *lib, json_t *described, const char *line, size_t len, struct control_job *job,
-		    struct buf *out)
+int control_request(struct library *lib, json_t *described, const char *line, size_t len,
+		    struct control_job *job, struct buf *out)
 {
 	json_t *request = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
 	int rc;
@@ -141,9 +146,11 @@ static int control_sync_done(struct library *lib, struct control_job *job, struc
 		result = -ETIMEDOUT;
 	}
 	files_counts(lib, &open, &writing);
-	int rc = result ? control_result(job, result, out) :
-			  control_answer(job,
-					 json_pack("{s:b, s:I}", "ok", 1, "skipped", (json_int_t)(skipped + writing)), out);
+	int rc = result ? control_result(job, result, out)
+			: control_answer(job,
+					 json_pack("{s:b, s:I}", "ok", 1, "skipped",
+						   (json_int_t)(skipped + writing)),
+					 out);
 
 	return rc ? rc : 1;
 }

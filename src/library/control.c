@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The thread that serves the control socket. Everything is non-blocking; a client has CONTROL_PATIENCE_MS to send its request and as long to take the answer, and only a
- * request that waits for something (sync, poke) may last. Beyond CONTROL_CLIENTS at once, the others wait in the socket's own queue.
+ * The thread that serves the control socket. Everything is non-blocking; a client has
+ * CONTROL_PATIENCE_MS to send its request and as long to take the answer, and only a request that
+ * waits for something (sync, poke) may last. Beyond CONTROL_CLIENTS at once, the others wait in the
+ * socket's own queue.
  */
 #include "config.h"
 
@@ -71,7 +73,8 @@ static void client_end(struct control_client *c)
 static bool client_write(struct control_client *c)
 {
 	while (c->sent < c->out.len) {
-		ssize_t n = send(c->fd, c->out.data + c->sent, c->out.len - c->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n = send(c->fd, c->out.data + c->sent, c->out.len - c->sent,
+				 MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -173,11 +176,13 @@ static void control_accept(struct control *ctl)
 }
 
 /* Poll's list: stop, listen, then the clients by their place; *timeout_ms by what is waited for. */
-static void control_poll_list(struct control *ctl, struct pollfd list[2 + CONTROL_CLIENTS], int *timeout_ms)
+static void control_poll_list(struct control *ctl, struct pollfd list[2 + CONTROL_CLIENTS],
+			      int *timeout_ms)
 {
 	*timeout_ms = -1;
 	list[0] = (struct pollfd){ .fd = ctl->stop_fd, .events = POLLIN };
-	list[1] = (struct pollfd){ .fd = control_free_place(ctl) ? ctl->listen_fd : -1, .events = POLLIN };
+	list[1] = (struct pollfd){ .fd = control_free_place(ctl) ? ctl->listen_fd : -1,
+				   .events = POLLIN };
 	for (int i = 0; i < CONTROL_CLIENTS; i++) {
 		const struct control_client *c = &ctl->clients[i];
 		bool waits = c->job.state == CONTROL_SYNCING || c->job.state == CONTROL_POKING;
@@ -209,13 +214,17 @@ static void *control_main(void *arg)
 		if (list[1].revents)
 			control_accept(ctl);
 		for (int i = 0; i < CONTROL_CLIENTS; i++)
-			if (list[2 + i].fd >= 0 && !client_serve(ctl, &ctl->clients[i], list[2 + i].revents))
+			if (list[2 + i].fd >= 0 &&
+			    !client_serve(ctl, &ctl->clients[i], list[2 + i].revents))
 				client_end(&ctl->clients[i]);
 	}
 	return NULL;
 }
 
-/* The socket's file. One that is there was left by a process that was killed: mount.lock says that nobody else serves. */
+/*
+ * The socket's file. One that is there was left by a process that was killed: mount.lock says that
+ * nobody else serves.
+ */
 static int control_listen(struct library *lib, int *out)
 {
 	struct sockaddr_un address;

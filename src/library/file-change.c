@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What a reader reads from, and the way of a file from phase SEALED to DRAFT: a draft is taken, laid over the object where content is to be kept, and
- * attached to the node by one operation that fails when someone else attached one or changed the object.
+ * What a reader reads from, and the way of a file from phase SEALED to DRAFT: a draft is taken,
+ * laid over the object where content is to be kept, and attached to the node by one operation that
+ * fails when someone else attached one or changed the object.
  */
 #include "config.h"
 
 #include "library/file-internal.h"
+#include "util/err.h"
 #include "util/time.h"
 
 #include <errno.h>
@@ -23,7 +25,9 @@ static int file_view_make(struct file *f, int64_t object, uint64_t size, struct 
 {
 	if (!object)
 		return view_of_zeros(size, out);
-	return view_of_object(library_content(f->lib), object, out);
+	int rc = view_of_object(library_content(f->lib), object, out);
+
+	return rc == -ENOENT ? ERR_CORRUPT : rc;
 }
 
 /* Makes the view of a sealed file. The lock is given up meanwhile. */
@@ -96,8 +100,9 @@ static int file_attach_apply(struct file *f, struct draft *draft, int64_t object
 	if (op && object && size)
 		rc = draft_lay_over(draft, object, size, op);
 	if (rc == 0) {
-		META_ADD(op, FILE_ATTACH, META_ONE, -ESTALE, META_I(f->ino), META_I(draft_blob(draft)),
-			 META_I(size), f->object ? META_I(f->object) : META_N());
+		META_ADD(op, FILE_ATTACH, META_ONE, -ESTALE, META_I(f->ino),
+			 META_I(draft_blob(draft)), META_I(size),
+			 f->object ? META_I(f->object) : META_N());
 		rc = meta_apply(library_meta(f->lib), op);
 	}
 	meta_op_free(op);
@@ -120,7 +125,10 @@ static int file_attach(struct file *f, uint64_t keep, struct draft **out)
 	return 0;
 }
 
-/* SEALED -> DRAFT. The lock is given up meanwhile; readers go on with the view. -ESTALE: the row is not as it was read. */
+/*
+ * SEALED -> DRAFT. The lock is given up meanwhile; readers go on with the view. -ESTALE: the row is
+ * not as it was read.
+ */
 static int file_attach_locked(struct file *f, bool emptying) LOCK_REQUIRES(&f->shard->lock)
 {
 	struct draft *draft = NULL;
@@ -149,7 +157,10 @@ static int file_attach_locked(struct file *f, bool emptying) LOCK_REQUIRES(&f->s
 	return 0;
 }
 
-/* Reads the row again after someone else has changed it: what they wrote is then what is changed here. */
+/*
+ * Reads the row again after someone else has changed it: what they wrote is then what is changed
+ * here.
+ */
 static int file_reload_locked(struct file *f) LOCK_REQUIRES(&f->shard->lock)
 {
 	file_settled_locked(f);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * copy_file_range(2): what is sealed is named in the map of the target's draft; what is being written is copied. Short copies are byte copies too: a map of many
- * small pieces costs more than it saves.
+ * copy_file_range(2): what is sealed is named in the map of the target's draft; what is being
+ * written is copied. Short copies are byte copies too: a map of many small pieces costs more than
+ * it saves.
  */
 #include "config.h"
 
@@ -32,7 +33,8 @@ static int file_shareable(struct file *in, uint64_t off, uint64_t *len, int64_t 
 	return rc;
 }
 
-static ssize_t file_copy_share(struct file *out, uint64_t out_off, int64_t object, uint64_t in_off, uint64_t len)
+static ssize_t file_copy_share(struct file *out, uint64_t out_off, int64_t object, uint64_t in_off,
+			       uint64_t len)
 {
 	int rc = file_change_begin(out, false);
 
@@ -43,7 +45,8 @@ static ssize_t file_copy_share(struct file *out, uint64_t out_off, int64_t objec
 	return rc ? rc : (ssize_t)len;
 }
 
-static ssize_t file_copy_bytes(struct file *in, uint64_t in_off, struct file *out, uint64_t out_off, uint64_t len)
+static ssize_t file_copy_bytes(struct file *in, uint64_t in_off, struct file *out, uint64_t out_off,
+			       uint64_t len)
 {
 	CLEANUP_FREE char *buffer = malloc(FILE_COPY_BUFFER);
 	uint64_t done = 0;
@@ -54,7 +57,8 @@ static ssize_t file_copy_bytes(struct file *in, uint64_t in_off, struct file *ou
 	if (len > FILE_COPY_MAX)
 		len = FILE_COPY_MAX;
 	while (done < len) {
-		size_t want = len - done < FILE_COPY_BUFFER ? (size_t)(len - done) : FILE_COPY_BUFFER;
+		size_t want = len - done < FILE_COPY_BUFFER ? (size_t)(len - done)
+							    : FILE_COPY_BUFFER;
 
 		n = file_read(in, buffer, want, in_off + done);
 		if (n <= 0)
@@ -67,7 +71,8 @@ static ssize_t file_copy_bytes(struct file *in, uint64_t in_off, struct file *ou
 	return done ? (ssize_t)done : n;
 }
 
-ssize_t file_copy(struct file *in, uint64_t in_off, struct file *out, uint64_t out_off, uint64_t len)
+ssize_t file_copy(struct file *in, uint64_t in_off, struct file *out, uint64_t out_off,
+		  uint64_t len)
 {
 	int64_t object = 0;
 

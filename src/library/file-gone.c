@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Nodes without any entry: what is left of them goes when no one has them open. A draft is given back to the pool with the row; sealed content is left to
- * collection. Only the process that mounts does this: another one cannot know what is open here.
+ * Nodes without any entry: what is left of them goes when no one has them open. A draft is given
+ * back to the pool with the row; sealed content is left to collection. Only the process that mounts
+ * does this: another one cannot know what is open here.
  */
 #include "config.h"
 
@@ -23,10 +24,9 @@ static bool file_purge_begin(struct library *lib, int64_t ino, struct file **out
 	file_lock(f);
 	int rc = file_load_locked(f);
 
-	file_settled_locked(f);
-	while (rc == 0 && !f->opens && (f->saving || f->changers))
-		file_wait_locked(f);
-	if (rc == 0 && f->orphan && !f->opens && !f->sealing && !f->busy && f->phase != FILE_GONE) {
+	file_resting_locked(f);
+	if (rc == 0 && f->orphan && !f->opens && !f->changers && !f->sealing &&
+	    f->phase != FILE_GONE) {
 		f->busy = true;
 		file_unlock(f);
 		*out = f;
@@ -65,7 +65,8 @@ static void file_purge_end(struct file *f, int rc)
 	if (sealable)
 		sealer_queue(lib, ino, 0);
 	if (rc && rc != -EBUSY)
-		log_error("asset %lld: what is left of it cannot be removed: %s", (long long)ino, err_text(rc));
+		log_error("asset %lld: what is left of it cannot be removed: %s", (long long)ino,
+			  err_text(rc));
 }
 
 static int files_purge_apply(struct library *lib, struct file *const *files, size_t count)

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What the file-*.c share: the table of open inodes and the steps that a file's content goes through. Not for other files.
+ * What the file-*.c share: the table of open inodes and the steps that a file's content goes
+ * through. Not for other files.
  *
- * The table has FILES_SHARDS shards; a shard's lock guards its hash table and every field of the files in it, and is never held
- * across I/O or SQL. What takes long is done by one thread that set `busy` (or `saving`, `sealing`) under the lock; others wait for
- * the shard's condition.
+ * The table has FILES_SHARDS shards; a shard's lock guards its hash table and every field of the
+ * files in it, and is never held across I/O or SQL. What takes long is done by one thread that set
+ * `busy` (or `saving`, `sealing`) under the lock; others wait for the shard's condition.
  *
  * Invariants while the lock is free and the file is not busy:
  *   - phase SEALED: draft is NULL. Other phases but GONE: draft is set, and node.draft is its blob.
  *   - sealing implies pins > 0. writers <= opens.
  *   - changes != saved means that size, times or map here are newer than the node's row.
- *   - a file with opens, pins, readers and changers all 0 may be freed when it has no draft, or is saved.
+ *   - a file with opens, pins, readers and changers all 0 may be freed when it has no draft, or is
+ *   saved.
  */
 #ifndef GARNER_LIBRARY_FILE_INTERNAL_H
 #define GARNER_LIBRARY_FILE_INTERNAL_H
@@ -56,16 +58,16 @@ struct file {
 	bool known;   /* the node's row was read */
 	bool changed; /* the times here hold, not those of the row */
 	bool orphan;  /* the node has lost its last entry */
-	bool stale;   /* another process gave the node other content; what is open here stays as it was */
-	bool idle;    /* counted in files.idle */
+	bool stale; /* another process gave the node other content; what is open here stays as it was */
+	bool idle; /* counted in files.idle */
 	unsigned opens, writers;
 	unsigned pins;     /* internal users */
 	unsigned readers;  /* reads of the draft under way */
 	unsigned changers; /* changes of the draft under way */
 	uint32_t epoch;    /* of the seal: goes up when one is given up */
 	uint32_t changes, saved;
-	uid_t actor;	   /* who opened it last for writing, or the owner */
-	int64_t object;    /* 0: none; of phase DRAFT: what was sealed last */
+	uid_t actor;          /* who opened it last for writing, or the owner */
+	int64_t object;       /* 0: none; of phase DRAFT: what was sealed last */
 	uint64_t size, alloc; /* of phase SEALED */
 	int64_t atime_ns, mtime_ns, ctime_ns;
 	struct view *view; /* of phase SEALED, made when first needed */
@@ -82,13 +84,19 @@ void file_wake_locked(struct file *f) LOCK_REQUIRES(&f->shard->lock);
 /* Waits while another thread has the file busy or its seal is being committed. */
 void file_settled_locked(struct file *f) LOCK_REQUIRES(&f->shard->lock);
 
+/* The same, and until nobody saves it. */
+void file_resting_locked(struct file *f) LOCK_REQUIRES(&f->shard->lock);
+
 /* Finds or makes the entry of `ino` with one more pin, its row not necessarily read. -ENOMEM. */
 int files_pin(struct library *lib, int64_t ino, struct file **out);
 /* The entry of `ino` with one more pin, or NULL when there is none. */
 struct file *files_find(struct library *lib, int64_t ino);
 /* Drops a pin; frees the file when no one needs it. */
 void file_unpin(struct file *f);
-/* Ends an unlocked section that began with the lock held: unlocks, and frees the file when no one needs it. */
+/*
+ * Ends an unlocked section that began with the lock held: unlocks, and frees the file when no one
+ * needs it.
+ */
 void file_unlock_drop(struct file *f) LOCK_RELEASES(&f->shard->lock);
 
 /* What a file needs of its node's row. */
@@ -104,12 +112,16 @@ struct file_row {
 int file_row_get(struct library *lib, int64_t ino, struct file_row *out);
 
 /*
- * Reads the node's row if it was not read yet, and opens its draft. The lock is given up meanwhile. 0; -ENOENT (no such node), -EISDIR, -EINVAL (not an asset) and
- * those of draft_open() and meta_query().
+ * Reads the node's row if it was not read yet, and opens its draft. The lock is given up meanwhile.
+ * 0; -ENOENT (no such node), -EISDIR, -EINVAL (not an asset) and those of draft_open() and
+ * meta_query().
  */
 int file_load_locked(struct file *f) LOCK_REQUIRES(&f->shard->lock);
 
-/* Forgets what was read of a file in phase SEALED; the caller puts the view that is returned (or NULL) after unlocking. */
+/*
+ * Forgets what was read of a file in phase SEALED; the caller puts the view that is returned (or
+ * NULL) after unlocking.
+ */
 struct view *file_forget_locked(struct file *f) LOCK_REQUIRES(&f->shard->lock);
 
 /* What a reader reads from: a draft that is held as it is until the put, or a view. */
@@ -122,9 +134,10 @@ int file_source_get(struct file *f, struct file_source *out);
 void file_source_put(struct file *f, struct file_source *src);
 
 /*
- * Brings the file into phase DRAFT for one change: gives up a seal, waits for a commit, attaches a draft to a sealed file. `emptying`: the content may go, so the draft
- * need not lie over it. On 0 the draft f->draft may be changed until file_change_end(). -EROFS, -ESTALE (the node is gone), -EBUSY (another process writes it) and those of
- * draft_take() and meta_apply().
+ * Brings the file into phase DRAFT for one change: gives up a seal, waits for a commit, attaches a
+ * draft to a sealed file. `emptying`: the content may go, so the draft need not lie over it. On 0
+ * the draft f->draft may be changed until file_change_end(). -EROFS, -ESTALE (the node is gone),
+ * -EBUSY (another process writes it) and those of draft_take() and meta_apply().
  */
 int file_change_begin(struct file *f, bool emptying);
 /* `changed`: content or size did change, so the times become now. */
@@ -136,14 +149,22 @@ void file_changed_locked(struct file *f) LOCK_REQUIRES(&f->shard->lock);
 /* The watch: another process changed the node, with `content` its bytes. */
 void files_changed(struct library *lib, int64_t ino, bool content);
 
-/* Nodes whose last entry is gone and that no one has open: removes them and frees their content, in one operation where possible. */
+/*
+ * Nodes whose last entry is gone and that no one has open: removes them and frees their content, in
+ * one operation where possible.
+ */
 void files_purge(struct library *lib, const int64_t *inos, size_t count);
-/* Hands an orphan that no one has open to the sealer's thread, or purges it at once where none runs. No locks. */
+/*
+ * Hands an orphan that no one has open to the sealer's thread, or purges it at once where none
+ * runs. No locks.
+ */
 void files_purge_later(struct library *lib, int64_t ino);
 
 /*
- * The sealer's side (one thread seals at a time). file_seal_begin() gives a draft that is at rest in phase SEALING: 1 with *out filled, to be ended by file_seal_end(). 0: nothing is to be
- * sealed (gone, sealed, an orphan). -EBUSY: open for writing, its last close queues it again. -EAGAIN: a mapping may still write. Else the error of reading the row.
+ * The sealer's side (one thread seals at a time). file_seal_begin() gives a draft that is at rest
+ * in phase SEALING: 1 with *out filled, to be ended by file_seal_end(). 0: nothing is to be sealed
+ * (gone, sealed, an orphan). -EBUSY: open for writing, its last close queues it again. -EAGAIN: a
+ * mapping may still write. Else the error of reading the row.
  */
 struct file_seal {
 	struct file *file;
@@ -163,8 +184,9 @@ bool file_seal_lost(const struct file_seal *s);
 /* SEALING -> COMMIT: changes wait from now on. False when the seal was given up. */
 bool file_seal_commit(struct file_seal *s);
 /*
- * Ends the seal: with `done` the file is SEALED and s->draft is the caller's alone, no reader is left in it; else the file is in phase DRAFT again and
- * s->draft NULL. 1: the draft must be queued again; 0: not.
+ * Ends the seal: with `done` the file is SEALED and s->draft is the caller's alone, no reader is
+ * left in it; else the file is in phase DRAFT again and s->draft NULL. 1: the draft must be queued
+ * again; 0: not.
  */
 int file_seal_end(struct file_seal *s, bool done);
 

@@ -9,7 +9,10 @@
 #include <stdint.h>
 #include <unistd.h>
 
-/* fallocate(2)'s modes that draft_allocate() knows; told apart here so that no draft is taken in vain. */
+/*
+ * fallocate(2)'s modes that draft_allocate() knows; told apart here so that no draft is taken in
+ * vain.
+ */
 static bool file_mode_known(int mode)
 {
 	switch (mode) {
@@ -36,7 +39,8 @@ ssize_t file_read(struct file *f, void *buf, size_t len, uint64_t off)
 
 	if (rc)
 		return rc;
-	ssize_t n = src.draft ? draft_read(src.draft, buf, len, off) : view_read(src.view, buf, len, off);
+	ssize_t n = src.draft ? draft_read(src.draft, buf, len, off)
+			      : view_read(src.view, buf, len, off);
 
 	file_source_put(f, &src);
 	return n;
@@ -117,7 +121,8 @@ int64_t file_seek(struct file *f, uint64_t off, int whence)
 
 	if (rc)
 		return rc;
-	int64_t at = src.draft ? draft_seek(src.draft, off, whence) : view_seek(src.view, off, whence);
+	int64_t at = src.draft ? draft_seek(src.draft, off, whence)
+			       : view_seek(src.view, off, whence);
 
 	file_source_put(f, &src);
 	return at;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Recording size, times and map of open files in the metadata. One thread saves a file at a time (`saving`); changes that come meanwhile are left to the
- * next save, which `changes` and `saved` tell. A save and the commit of a seal exclude each other, so that an older size never follows a newer one.
+ * Recording size, times and map of open files in the metadata. One thread saves a file at a time
+ * (`saving`); changes that come meanwhile are left to the next save, which `changes` and `saved`
+ * tell. A save and the commit of a seal exclude each other, so that an older size never follows a
+ * newer one.
  */
 #include "config.h"
 
@@ -24,8 +26,7 @@ struct file_save {
 static int file_save_begin(struct file *f, struct file_save *save)
 {
 	file_lock(f);
-	while (f->busy || f->saving || f->phase == FILE_COMMIT)
-		file_wait_locked(f);
+	file_resting_locked(f);
 	if (f->changes == f->saved || f->phase == FILE_GONE) {
 		file_unlock(f);
 		return 0;
@@ -33,8 +34,11 @@ static int file_save_begin(struct file *f, struct file_save *save)
 	f->saving = true;
 	if (f->draft)
 		f->readers++;
-	*save = (struct file_save){ .changes = f->changes, .atime_ns = f->atime_ns, .mtime_ns = f->mtime_ns,
-				    .ctime_ns = f->ctime_ns, .draft = f->draft };
+	*save = (struct file_save){ .changes = f->changes,
+				    .atime_ns = f->atime_ns,
+				    .mtime_ns = f->mtime_ns,
+				    .ctime_ns = f->ctime_ns,
+				    .draft = f->draft };
 	file_unlock(f);
 	return 1;
 }
@@ -60,12 +64,13 @@ static int file_save_apply(struct file *f, const struct file_save *save)
 		uint64_t size = draft_size(save->draft);
 
 		rc = draft_save(save->draft, op);
-		META_ADD(op, FILE_SAVE, META_ONE, -ESTALE, META_I(f->ino), META_I(draft_blob(save->draft)),
-			 META_I(size), META_I(draft_alloc(save->draft)), META_I(save->atime_ns),
+		META_ADD(op, FILE_SAVE, META_ONE, -ESTALE, META_I(f->ino),
+			 META_I(draft_blob(save->draft)), META_I(size),
+			 META_I(draft_alloc(save->draft)), META_I(save->atime_ns),
 			 META_I(save->mtime_ns), META_I(save->ctime_ns));
 	} else if (op) {
-		META_ADD(op, FILE_SAVE_TIMES, META_ONE, -ESTALE, META_I(f->ino), META_I(save->atime_ns),
-			 META_I(save->mtime_ns), META_I(save->ctime_ns));
+		META_ADD(op, FILE_SAVE_TIMES, META_ONE, -ESTALE, META_I(f->ino),
+			 META_I(save->atime_ns), META_I(save->mtime_ns), META_I(save->ctime_ns));
 	}
 	if (rc == 0)
 		rc = meta_apply(library_meta(f->lib), op);
@@ -122,19 +127,24 @@ int file_sync(struct file *f, bool data_only)
 
 int files_settle(struct library *lib, int64_t ino)
 {
-	struct file *f = files_find(lib, ino);
+	struct file *f;
+	int rc = files_pin(lib, ino, &f);
 
-	if (!f)
-		return 0;
-	int rc = file_sync_draft(f);
-
+	if (rc)
+		return rc;
+	file_lock(f);
+	rc = file_load_locked(f);
+	file_unlock(f);
+	if (rc == 0)
+		rc = file_sync_draft(f);
 	if (rc == 0)
 		rc = file_flush(f);
 	file_unpin(f);
 	return rc;
 }
 
-static void file_times_locked(struct file *f, int set, const struct node *values) LOCK_REQUIRES(&f->shard->lock)
+static void file_times_locked(struct file *f, int set, const struct node *values)
+	LOCK_REQUIRES(&f->shard->lock)
 {
 	if (set & TREE_SET_ATIME)
 		f->atime_ns = values->atime_ns;
@@ -177,7 +187,8 @@ static int file_times_unsaved(struct library *lib, int64_t ino, int set, const s
 	return done;
 }
 
-int file_set_times(struct library *lib, const struct actor *who, int64_t ino, int set, const struct node *values)
+int file_set_times(struct library *lib, const struct actor *who, int64_t ino, int set,
+		   const struct node *values)
 {
 	struct node out;
 
@@ -273,8 +284,8 @@ int files_flush(struct library *lib)
 		int one = files_flush_one(lib, inos[i]);
 
 		if (one)
-			log_error("asset %lld: size and times cannot be recorded: %s", (long long)inos[i],
-				  err_text(one));
+			log_error("asset %lld: size and times cannot be recorded: %s",
+				  (long long)inos[i], err_text(one));
 		if (rc == 0)
 			rc = one;
 	}

@@ -7,11 +7,10 @@
 #include <errno.h>
 
 /* DRAFT -> SEALING, if the file is at rest. */
-static int file_seal_start_locked(struct file *f, struct file_seal *s) LOCK_REQUIRES(&f->shard->lock)
+static int file_seal_start_locked(struct file *f, struct file_seal *s)
+	LOCK_REQUIRES(&f->shard->lock)
 {
-	file_settled_locked(f);
-	while (f->saving)
-		file_wait_locked(f);
+	file_resting_locked(f);
 	if (f->phase != FILE_DRAFT || !f->draft)
 		return 0;
 	if (f->orphan && !f->opens)
@@ -20,7 +19,10 @@ static int file_seal_start_locked(struct file *f, struct file_seal *s) LOCK_REQU
 		return -EBUSY;
 	f->phase = FILE_SEALING;
 	f->sealing = true;
-	*s = (struct file_seal){ .file = f, .draft = f->draft, .object = f->object, .epoch = f->epoch,
+	*s = (struct file_seal){ .file = f,
+				 .draft = f->draft,
+				 .object = f->object,
+				 .epoch = f->epoch,
 				 .actor = f->actor };
 	return 1;
 }
@@ -86,7 +88,8 @@ bool file_seal_commit(struct file_seal *s)
 }
 
 /* The row has the object now; what is known here is read again when it is needed. */
-static void file_sealed_locked(struct file *f, const struct file_seal *s) LOCK_REQUIRES(&f->shard->lock)
+static void file_sealed_locked(struct file *f, const struct file_seal *s)
+	LOCK_REQUIRES(&f->shard->lock)
 {
 	f->busy = true;
 	f->draft = NULL;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The table of open inodes: finding, pinning, reading a node's row, and freeing. A file stays in the table while it is open, pinned or has a
- * draft that waits for its seal (so that a file that was just written is opened again without SQL), the latter for up to FILES_IDLE_MAX files.
+ * The table of open inodes: finding, pinning, reading a node's row, and freeing. A file stays in
+ * the table while it is open, pinned or has a draft that waits for its seal (so that a file that
+ * was just written is opened again without SQL), the latter for up to FILES_IDLE_MAX files.
  */
 #include "config.h"
 
@@ -35,6 +36,12 @@ void file_wake_locked(struct file *f)
 void file_settled_locked(struct file *f)
 {
 	while (f->busy || f->phase == FILE_COMMIT)
+		file_wait_locked(f);
+}
+
+void file_resting_locked(struct file *f)
+{
+	while (f->busy || f->saving || f->phase == FILE_COMMIT)
 		file_wait_locked(f);
 }
 
@@ -103,7 +110,10 @@ struct file *files_find(struct library *lib, int64_t ino)
 	return f;
 }
 
-/* A draft that waits for its seal is kept open as long as there are not too many, and never before its map is saved. */
+/*
+ * A draft that waits for its seal is kept open as long as there are not too many, and never before
+ * its map is saved.
+ */
 static bool file_keep_locked(struct file *f) LOCK_REQUIRES(&f->shard->lock)
 {
 	unsigned *idle = &f->lib->files->idle;
@@ -195,7 +205,9 @@ static int file_fetch(struct library *lib, int64_t ino, struct file_row *n, stru
 		return -EINVAL;
 	if (!n->draft)
 		return 0;
-	rc = draft_open(lib->content, n->draft, n->size, library_read_only(lib), draft);
+	/* Only the process that mounts may go on writing what another one began. */
+	rc = draft_open(lib->content, n->draft, n->size,
+			!(lib->flags & LIBRARY_MOUNT) || library_read_only(lib), draft);
 	return rc == -ENOENT ? -EIO : rc; /* the asset is there, its draft's file is missing */
 }
 
@@ -272,9 +284,10 @@ static void files_free_shard(struct files_shard *s)
 {
 	struct file *f, *next;
 
-	HASH_ITER(hh, s->table, f, next) {
+	HASH_ITER (hh, s->table, f, next) {
 		if (f->opens || f->pins)
-			log_warn("asset %lld is still open as the library closes", (long long)f->ino);
+			log_warn("asset %lld is still open as the library closes",
+				 (long long)f->ino);
 		HASH_DELETE(hh, s->table, f);
 		file_free(f);
 	}

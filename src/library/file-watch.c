@@ -4,8 +4,12 @@
 
 #include "library/file-internal.h"
 
-/* Times set by another process hold unless newer ones are unsaved here. The content of an open file stays what it was; one that is only kept is read anew. */
-static struct view *file_take_locked(struct file *f, const struct file_row *n, bool content) LOCK_REQUIRES(&f->shard->lock)
+/*
+ * Times set by another process hold unless newer ones are unsaved here. The content of an open file
+ * stays what it was; one that is only kept is read anew.
+ */
+static struct view *file_take_locked(struct file *f, const struct file_row *n, bool content)
+	LOCK_REQUIRES(&f->shard->lock)
 {
 	if (f->changes == f->saved) {
 		f->atime_ns = n->atime_ns;

@@ -31,7 +31,8 @@ static void file_opened_locked(struct file *f, const struct actor *who, int flag
 	}
 }
 
-int file_open(struct library *lib, const struct actor *who, int64_t ino, int flags, struct file **out)
+int file_open(struct library *lib, const struct actor *who, int64_t ino, int flags,
+	      struct file **out)
 {
 	struct file *f;
 
@@ -62,7 +63,10 @@ int file_open(struct library *lib, const struct actor *who, int64_t ino, int fla
 	return 0;
 }
 
-/* The table's entry of a node that was just made with `draft` (NULL: none). Nobody else knows the inode number yet. */
+/*
+ * The table's entry of a node that was just made with `draft` (NULL: none). Nobody else knows the
+ * inode number yet.
+ */
 static int file_enter(struct library *lib, const struct actor *who, const struct node *node,
 		      struct draft **draft, int flags, struct file **out)
 {
@@ -87,8 +91,8 @@ static int file_enter(struct library *lib, const struct actor *who, const struct
 	return 0;
 }
 
-int file_create(struct library *lib, const struct actor *who, const struct tree_new *what, int flags,
-		struct node *node, struct file **out)
+int file_create(struct library *lib, const struct actor *who, const struct tree_new *what,
+		int flags, struct node *node, struct file **out)
 {
 	struct tree_new with = *what;
 	struct draft *draft = NULL;
@@ -101,7 +105,8 @@ int file_create(struct library *lib, const struct actor *who, const struct tree_
 	if (rc)
 		return rc;
 	with.draft = draft ? draft_blob(draft) : 0;
-	rc = what->name ? tree_make(lib, who, &with, node) : tree_make_unnamed(lib, who, &with, node);
+	rc = what->name ? tree_make(lib, who, &with, node)
+			: tree_make_unnamed(lib, who, &with, node);
 	if (rc && draft) {
 		draft_recycle(lib->content, &draft);
 		return rc;
@@ -113,7 +118,10 @@ int file_create(struct library *lib, const struct actor *who, const struct tree_
 	return rc;
 }
 
-/* What a close that was not preceded by file_flush() leaves behind; nobody is there to be told of an error. */
+/*
+ * What a close that was not preceded by file_flush() leaves behind; nobody is there to be told of
+ * an error.
+ */
 static void file_flush_at_close(struct file *f)
 {
 	file_lock(f);
@@ -125,7 +133,8 @@ static void file_flush_at_close(struct file *f)
 	int rc = file_flush(f);
 
 	if (rc)
-		log_error("asset %lld: size and times cannot be recorded: %s", (long long)f->ino, err_text(rc));
+		log_error("asset %lld: size and times cannot be recorded: %s", (long long)f->ino,
+			  err_text(rc));
 }
 
 /* Gives the draft's writable descriptor back: many files may wait for their seal. */

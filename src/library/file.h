@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Assets that are open in this process: reading, writing, and how content passes from object to draft and back.
+ * Assets that are open in this process: reading, writing, and how content passes from object to
+ * draft and back.
  *
- * One struct file for each inode that is open, shared by all its handles and counted. Phases of its content:
+ * One struct file for each inode that is open, shared by all its handles and counted. Phases of its
+ * content:
  *
- *   SEALED   object or empty; reads go through a view.        first change -> DRAFT (overlay over the object, or plain when it was empty)
- *   DRAFT    being written; reads and writes go to the draft.  last writer closes -> the sealer is told
- *   SEALING  the sealer reads the draft; reads go on.          a change -> DRAFT (the seal is given up); done -> SEALED
- *   COMMIT   the seal's rows are being written (short).        changes wait for SEALED
+ *   SEALED   object or empty; reads go through a view. A first change -> DRAFT: an overlay over the
+ *            object, or plain when there is nothing to keep.
+ *   DRAFT    being written; reads and writes go to the draft. The last writer's close tells the
+ *            sealer.
+ *   SEALING  the sealer reads the draft; reads go on. A change gives the seal up -> DRAFT; done ->
+ *            COMMIT.
+ *   COMMIT   the seal's rows are being written (short); changes wait. -> SEALED
  *
- * Size, mtime and ctime of an open file are here first and reach the metadata on flush, fsync, last close and by the clock.
- * Content that no entry names and no one has open is freed (see tree.h).
+ * Size, mtime and ctime of an open file are here first and reach the metadata on flush, fsync, last
+ * close and by the clock. Content that no entry names and no one has open is freed (see tree.h).
  */
 #ifndef GARNER_LIBRARY_FILE_H
 #define GARNER_LIBRARY_FILE_H
@@ -20,35 +25,87 @@
 struct file;
 
 /*
- * Opens the asset `ino` (flags: the O_ACCMODE bits, O_TRUNC). On 0 *out is the caller's, for file_close() with the same access mode. -ENOENT, -EISDIR (a folder), -EINVAL (not an asset), -EROFS.
+ * Opens the asset `ino` (flags: the O_ACCMODE bits, O_TRUNC). On 0 *out is the caller's, for
+ * file_close() with the same access mode. -ENOENT, -EISDIR (a folder), -EINVAL (not an asset),
+ * -EROFS.
  */
-int file_open(struct library *lib, const struct actor *who, int64_t ino, int flags, struct file **out);
+int file_open(struct library *lib, const struct actor *who, int64_t ino, int flags,
+	      struct file **out);
 
-/* tree_make() of an asset and file_open() in one transaction. */
-int file_create(struct library *lib, const struct actor *who, const struct tree_new *what, int flags, struct node *node, struct file **out);
+/*
+ * tree_make() of an asset and file_open() in one transaction; without a name (NULL) it is
+ * tree_make_unnamed(), and the asset goes with its last close unless it was linked. *node is the
+ * new asset. Errors of both and of draft_take().
+ */
+int file_create(struct library *lib, const struct actor *who, const struct tree_new *what,
+		int flags, struct node *node, struct file **out);
 
-/* Counts down; the last writer's close queues the draft for sealing. Never fails: what could fail is done by file_flush(). */
+/*
+ * Counts down; the last writer's close queues the draft for sealing. Never fails: what could fail
+ * is done by file_flush().
+ */
 void file_close(struct file *f, int flags);
 
+/* The inode number. */
 int64_t file_ino(const struct file *f);
+
+/*
+ * The calls below are those of an open file; any thread, any number at once. Beside what each says
+ * they give the errors of reading the node's row and of view_of_object(); a change also -EROFS,
+ * -ENOSPC, -ESTALE (the node is gone) and -EBUSY (another process writes the asset).
+ */
+
+/* pread(2): the count, short only at the end of the content, or -EIO. Sees every write before. */
 ssize_t file_read(struct file *f, void *buf, size_t len, uint64_t off);
+
+/* pwrite(2): the count, short when the disk is full after some bytes. -EFBIG. */
 ssize_t file_write(struct file *f, const void *buf, size_t len, uint64_t off);
+
+/* ftruncate(2). -EFBIG. */
 int file_truncate(struct file *f, uint64_t size);
+
+/*
+ * fallocate(2): modes 0, KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE with or without KEEP_SIZE; -EOPNOTSUPP
+ * for others, -EINVAL for no length, -EFBIG.
+ */
 int file_allocate(struct file *f, int mode, uint64_t off, uint64_t len);
+
+/* lseek(2) with SEEK_DATA or SEEK_HOLE: the offset; -ENXIO, -EINVAL for another `whence`. */
 int64_t file_seek(struct file *f, uint64_t off, int whence);
-/* copy_file_range(2): sealed bytes of `in` are shared, not copied; bytes of a draft are copied. Returns the count, short allowed. */
-ssize_t file_copy(struct file *in, uint64_t in_off, struct file *out, uint64_t out_off, uint64_t len);
-/* Records size, times and map in the metadata: what close(2) promises. */
+
+/*
+ * copy_file_range(2): sealed bytes of `in` are shared, not copied; bytes of a draft are copied.
+ * Returns the count, short allowed; 0 at the end of `in`; -EINVAL for ranges of one file that
+ * overlap.
+ */
+ssize_t file_copy(struct file *in, uint64_t in_off, struct file *out, uint64_t out_off,
+		  uint64_t len);
+/*
+ * Records size, times and map in the metadata: what close(2) promises. Nothing to do where nothing
+ * changed. 0 or as meta_apply(), -ESTALE when the node is gone.
+ */
 int file_flush(struct file *f);
-/* Content and metadata (and names) durable: what fsync(2) promises. */
+/*
+ * Content and metadata (and names) durable: what fsync(2) promises. `data_only` does no less: size
+ * and map are part of the data. Blocks for the disk.
+ */
 int file_sync(struct file *f, bool data_only);
-/* Times set by utimensat on an open file, or by the kernel's write-back; also updates the metadata. set: TREE_SET_* */
-int file_set_times(struct library *lib, const struct actor *who, int64_t ino, int set, const struct node *values);
+/*
+ * Sets times of an asset, open or not: by utimensat(2), or by the kernel's write-back. set:
+ * TREE_SET_ATIME, _MTIME, _CTIME; without the last ctime becomes now. With changes of the file
+ * that are not recorded yet they are recorded together, by the next file_flush() at the latest;
+ * else at once as tree_set() does. Errors of tree_set().
+ */
+int file_set_times(struct library *lib, const struct actor *who, int64_t ino, int set,
+		   const struct node *values);
 
 /* True while a handle that may write is open. */
 bool file_has_writer(struct file *f);
 
-/* The inodes that are open for writing now: *out is an array of *count numbers, freed by the caller with free(). 0 or -ENOMEM. */
+/*
+ * The inodes that are open for writing now: *out is an array of *count numbers, freed by the caller
+ * with free(). 0 or -ENOMEM.
+ */
 int files_writers(struct library *lib, int64_t **out, size_t *count);
 
 /* Open files, and those of them that are open for writing. Any thread. */

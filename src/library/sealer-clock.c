@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The clock: what is done now and then by time alone. One thread; each duty is short, or comes in short steps, so that a stop is not
- * kept waiting.
+ * The clock: what is done now and then by time alone. One thread; each duty is short, or comes in
+ * short steps, so that a stop is not kept waiting.
  */
 #include "config.h"
 
@@ -14,14 +14,17 @@
 #include <errno.h>
 
 enum {
-	CLOCK_SWEEP = 256, /* nodes a step */
+	CLOCK_SWEEP = 256,   /* nodes a step */
 	CLOCK_COLLECT = 256, /* rows a step */
 };
 
 /* Chunks that nothing uses stay for this long: they may be wanted again. */
 #define CLOCK_GRACE_NS (3600 * TIME_NS_PER_S)
 
-/* Sizes of files that are open for long, then the log: what was written is older than one period at most when power fails. */
+/*
+ * Sizes of files that are open for long, then the log: what was written is older than one period at
+ * most when power fails.
+ */
 static int clock_sync(struct sealer *s)
 {
 	struct meta *meta = library_meta(s->lib);
@@ -56,13 +59,14 @@ static int clock_collect(struct sealer *s)
 {
 	struct collect_stats stats = { 0 };
 
-	return collect_step(library_content(s->lib), time_now_ns(), CLOCK_GRACE_NS, CLOCK_COLLECT, &stats);
+	return collect_step(library_content(s->lib), time_now_ns(), CLOCK_GRACE_NS, CLOCK_COLLECT,
+			    &stats);
 }
 
 struct clock_duty {
-	const char *name; /* for the log */
+	const char *name;             /* for the log */
 	int (*run)(struct sealer *s); /* 0; 1: there is more, again soon; <0 error */
-	int64_t every_ns; /* 0: the library's sync_every */
+	int64_t every_ns;             /* 0: the library's sync_every */
 };
 
 static const struct clock_duty clock_duties[] = {
@@ -84,7 +88,10 @@ static int64_t clock_period(const struct sealer *s, const struct clock_duty *dut
 	return every < CLOCK_MIN_NS ? CLOCK_MIN_NS : every;
 }
 
-/* Runs a duty and says when it is due again; an error is logged when it is another than the last time. */
+/*
+ * Runs a duty and says when it is due again; an error is logged when it is another than the last
+ * time.
+ */
 static int64_t clock_run(struct sealer *s, const struct clock_duty *duty, int *last)
 {
 	int rc = duty->run(s);

@@ -2,8 +2,9 @@
 /*
  * What the sealer-*.c share: the queue and its threads. Not for other files.
  *
- * An item of the queue goes WAITING -> RUNNING -> gone, or back to WAITING with a later due time. Items lie in the order of `seq`, which is given when an item is queued or queued again, so
- * that "all up to now" is one comparison with the head.
+ * An item of the queue goes WAITING -> RUNNING -> gone, or back to WAITING with a later due time.
+ * Items lie in the order of `seq`, which is given when an item is queued or queued again, so that
+ * "all up to now" is one comparison with the head.
  */
 #ifndef GARNER_LIBRARY_SEALER_INTERNAL_H
 #define GARNER_LIBRARY_SEALER_INTERNAL_H
@@ -19,10 +20,11 @@
 #include "util/lock.h"
 
 enum {
-	SEALER_BATCH = 256,             /* drafts sealed in one operation */
-	SEALER_SMALL_BYTES = 4 << 20,   /* larger drafts are sealed alone */
+	SEALER_BATCH = 256,           /* drafts sealed in one operation */
+	SEALER_SMALL_BYTES = 4 << 20, /* larger drafts are sealed alone */
 	SEALER_BATCH_BYTES = 32 << 20,
-	SEALER_CROWD = 512,             /* when more than these wait, the delay is not kept: each holds a draft's file */
+	SEALER_CROWD =
+		512, /* when more than these wait, the delay is not kept: each holds a draft's file */
 };
 
 struct sealer_item {
@@ -33,25 +35,25 @@ struct sealer_item {
 	uint64_t seq;
 	int64_t due_ns; /* time_mono_ns() */
 	unsigned tries;
-	bool purge;   /* an orphan to be removed, nothing to be sealed */
-	bool running; /* in the hands of the thread */
+	bool purge;       /* an orphan to be removed, nothing to be sealed */
+	bool running;     /* in the hands of the thread */
 	uint64_t requeue; /* queued again while running: the place that it got; 0: not */
 };
 
 struct sealer {
 	struct library *lib;
-	struct lock lock; /* guards all below but the threads */
+	struct lock lock;          /* guards all below but the threads */
 	struct lock_cond work;     /* something may be due, or stop */
 	struct lock_cond clock;    /* stop, for the clock */
 	struct lock_cond progress; /* an item has left the queue or was put back */
 	struct sealer_item *table, *list;
 	uint64_t seq, rush; /* items up to `rush` are due at once */
 	uint64_t failures, skips;
-	int64_t wake_ns;   /* until when the thread sleeps; INT64_MIN: it is at work */
-	int64_t backlog;   /* drafts of former processes up to this blob are queued; -1: all */
+	int64_t wake_ns;      /* until when the thread sleeps; INT64_MIN: it is at work */
+	int64_t backlog;      /* drafts of former processes up to this blob are queued; -1: all */
 	uint64_t backlog_seq; /* of the last item when all were */
 	bool stop;
-	int logged; /* the error that was logged last, until a seal goes well */
+	int logged;             /* the error that was logged last, until a seal goes well */
 	int64_t lease_until_ns; /* the sealing thread's; 0: never taken */
 	struct sealer_status status;
 	struct file_seal items[SEALER_BATCH]; /* the sealing thread's */
@@ -59,7 +61,10 @@ struct sealer {
 	bool seal_running, clock_running;
 };
 
-/* Items that are due, for one run: fills inos, marks them running; 0 when the sealer stops. Waits for them. */
+/*
+ * Items that are due, for one run: fills inos, marks them running; 0 when the sealer stops. Waits
+ * for them.
+ */
 struct sealer_batch {
 	size_t count;
 	bool purge;
@@ -67,7 +72,10 @@ struct sealer_batch {
 };
 size_t sealer_take(struct sealer *s, struct sealer_batch *batch);
 
-/* What became of a running item: done (and gone unless queued again), to be tried again later because of `err`, or left out because someone writes it. */
+/*
+ * What became of a running item: done (and gone unless queued again), to be tried again later
+ * because of `err`, or left out because someone writes it.
+ */
 void sealer_item_done(struct sealer *s, int64_t ino);
 void sealer_item_failed(struct sealer *s, int64_t ino, int err);
 void sealer_item_busy(struct sealer *s, int64_t ino, bool again);

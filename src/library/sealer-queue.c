@@ -27,8 +27,8 @@ static struct sealer_item *sealer_find_locked(struct sealer *s, int64_t ino) LOC
 }
 
 /* Into the list at its place in the order, which is near the end. */
-static void sealer_place_locked(struct sealer *s, struct sealer_item *item, uint64_t seq, int64_t delay_ns)
-	LOCK_REQUIRES(&s->lock)
+static void sealer_place_locked(struct sealer *s, struct sealer_item *item, uint64_t seq,
+				int64_t delay_ns) LOCK_REQUIRES(&s->lock)
 {
 	struct sealer_item *before = s->list ? s->list->prev : NULL;
 
@@ -70,8 +70,8 @@ static struct sealer_item *sealer_make_locked(struct sealer *s, int64_t ino) LOC
 	return item;
 }
 
-static void sealer_put_locked(struct sealer *s, int64_t ino, uint64_t size, bool purge, int64_t delay_ns)
-	LOCK_REQUIRES(&s->lock)
+static void sealer_put_locked(struct sealer *s, int64_t ino, uint64_t size, bool purge,
+			      int64_t delay_ns) LOCK_REQUIRES(&s->lock)
 {
 	struct sealer_item *item = sealer_find_locked(s, ino);
 
@@ -82,7 +82,8 @@ static void sealer_put_locked(struct sealer *s, int64_t ino, uint64_t size, bool
 	} else {
 		item = sealer_make_locked(s, ino);
 		if (!item) {
-			log_warn("asset %lld is sealed at the next start: no memory", (long long)ino);
+			log_warn("asset %lld is sealed at the next start: no memory",
+				 (long long)ino);
 			return;
 		}
 		item->purge = purge;
@@ -136,8 +137,9 @@ static bool sealer_due_locked(const struct sealer *s, const struct sealer_item *
 }
 
 /*
- * Takes what is due and goes together: orphans, small drafts, or one large draft. *next_ns: when something more may be due. What was never tried lies in the order of its due
- * times, so the first of those that is not due ends the search.
+ * Takes what is due and goes together: orphans, small drafts, or one large draft. *next_ns: when
+ * something more may be due. What was never tried lies in the order of its due times, so the first
+ * of those that is not due ends the search.
  */
 static void sealer_pick_locked(struct sealer *s, struct sealer_batch *batch, int64_t *next_ns)
 	LOCK_REQUIRES(&s->lock)
@@ -148,7 +150,7 @@ static void sealer_pick_locked(struct sealer *s, struct sealer_batch *batch, int
 
 	batch->count = 0;
 	*next_ns = INT64_MAX;
-	DL_FOREACH(s->list, item) {
+	DL_FOREACH (s->list, item) {
 		if (!sealer_due_locked(s, item, now)) {
 			if (item->due_ns < *next_ns)
 				*next_ns = item->due_ns;
@@ -156,8 +158,9 @@ static void sealer_pick_locked(struct sealer *s, struct sealer_batch *batch, int
 				break;
 			continue;
 		}
-		if (batch->count && (item->purge != batch->purge || bytes + item->size > SEALER_BATCH_BYTES ||
-				     item->size > SEALER_SMALL_BYTES))
+		if (batch->count &&
+		    (item->purge != batch->purge || bytes + item->size > SEALER_BATCH_BYTES ||
+		     item->size > SEALER_SMALL_BYTES))
 			continue;
 		batch->purge = item->purge;
 		batch->inos[batch->count++] = item->ino;
@@ -260,7 +263,8 @@ void sealer_item_failed(struct sealer *s, int64_t ino, int err)
 	lock_cond_broadcast(&s->progress);
 	lock_unlock(&s->lock);
 	if (log)
-		log_error("asset %lld cannot be sealed now and is kept as a draft: %s", (long long)ino, err_text(err));
+		log_error("asset %lld cannot be sealed now and is kept as a draft: %s",
+			  (long long)ino, err_text(err));
 }
 
 void sealer_ticket(struct library *lib, struct sealer_ticket *out)
@@ -271,17 +275,18 @@ void sealer_ticket(struct library *lib, struct sealer_ticket *out)
 	if (!s)
 		return;
 	lock_lock(&s->lock);
-	*out = (struct sealer_ticket){
-		.seq = s->seq, .failures = s->failures, .skips = s->skips, .backlog = s->backlog >= 0
-	};
+	*out = (struct sealer_ticket){ .seq = s->seq,
+				       .failures = s->failures,
+				       .skips = s->skips,
+				       .backlog = s->backlog >= 0 };
 	if (s->rush < s->seq)
 		s->rush = s->seq;
 	lock_cond_signal(&s->work);
 	lock_unlock(&s->lock);
 }
 
-static int sealer_ticket_done_locked(struct sealer *s, const struct sealer_ticket *t, int *result, uint64_t *skipped)
-	LOCK_REQUIRES(&s->lock)
+static int sealer_ticket_done_locked(struct sealer *s, const struct sealer_ticket *t, int *result,
+				     uint64_t *skipped) LOCK_REQUIRES(&s->lock)
 {
 	uint64_t seq = t->backlog && t->seq < s->backlog_seq ? s->backlog_seq : t->seq;
 
@@ -293,7 +298,8 @@ static int sealer_ticket_done_locked(struct sealer *s, const struct sealer_ticke
 	return 1;
 }
 
-int sealer_ticket_done(struct library *lib, const struct sealer_ticket *t, int *result, uint64_t *skipped)
+int sealer_ticket_done(struct library *lib, const struct sealer_ticket *t, int *result,
+		       uint64_t *skipped)
 {
 	struct sealer *s = lib->sealer;
 
@@ -355,7 +361,8 @@ static int sealer_found(void *arg, const struct meta_row *row)
 	found->count++;
 	lock_lock(&s->lock);
 	if (!sealer_find_locked(s, meta_row_int(row, 1)))
-		sealer_put_locked(s, meta_row_int(row, 1), (uint64_t)meta_row_int(row, 2), false, 0);
+		sealer_put_locked(s, meta_row_int(row, 1), (uint64_t)meta_row_int(row, 2), false,
+				  0);
 	lock_unlock(&s->lock);
 	return 0;
 }
@@ -371,8 +378,8 @@ void sealer_backlog(struct sealer *s)
 	lock_unlock(&s->lock);
 	if (!wanted)
 		return;
-	int rc = META_QUERY(library_meta(s->lib), RECOVER_LIST, sealer_found, &found, META_I(found.last),
-			    META_I(SEALER_BACKLOG));
+	int rc = META_QUERY(library_meta(s->lib), RECOVER_LIST, sealer_found, &found,
+			    META_I(found.last), META_I(SEALER_BACKLOG));
 
 	lock_lock(&s->lock);
 	s->backlog = rc < 0 || found.count < SEALER_BACKLOG ? -1 : found.last;
@@ -380,16 +387,18 @@ void sealer_backlog(struct sealer *s)
 	lock_cond_broadcast(&s->progress);
 	lock_unlock(&s->lock);
 	if (rc < 0)
-		log_error("drafts of a former run cannot be listed, they are sealed at the next start: %s", err_text(rc));
+		log_error("drafts of a former run cannot be listed, they are sealed at the next "
+			  "start: %s",
+			  err_text(rc));
 }
 
 void sealer_queue_release(struct sealer *s)
 {
-	struct sealer_item *item, *next;
+	while (s->list) {
+		struct sealer_item *item = s->list;
 
-	DL_FOREACH_SAFE(s->list, item, next) {
+		DL_DELETE(s->list, item);
 		HASH_DELETE(hh, s->table, item);
 		free(item);
 	}
-	s->list = NULL;
 }

@@ -37,7 +37,10 @@ bool sealer_stopping(struct sealer *s)
 	return stop;
 }
 
-/* Ends an item without a seal: a change overtook it (its last close queued it again), or `rc` stands in the way for now. */
+/*
+ * Ends an item without a seal: a change overtook it (its last close queued it again), or `rc`
+ * stands in the way for now.
+ */
 static void sealer_give_up(struct sealer *s, struct file_seal *item, int rc)
 {
 	int64_t ino = file_ino(item->file);
@@ -74,8 +77,8 @@ static struct meta_value sealer_time(const struct file_seal *item, int64_t ns)
 }
 
 /* The rows of one item: object and node, version, journal; `index` is its number in the seal. */
-static int sealer_add(struct sealer *s, struct seal *seal, size_t index, const struct file_seal *item, int64_t now,
-		      struct meta_op *op)
+static int sealer_add(struct sealer *s, struct seal *seal, size_t index,
+		      const struct file_seal *item, int64_t now, struct meta_op *op)
 {
 	int64_t ino = file_ino(item->file), draft = draft_blob(item->draft);
 	const struct seal_stats *stats = seal ? seal_stats(seal, index) : NULL;
@@ -94,11 +97,12 @@ static int sealer_add(struct sealer *s, struct seal *seal, size_t index, const s
 		return 0;
 	}
 	META_ADD(op, FILE_SEAL, META_ONE, -ESTALE, META_I(ino), META_I(draft),
-		 root ? META_B(root, 32) : META_N(), META_I(stats ? stats->size : 0), META_I(stats ? stats->data : 0),
-		 sealer_time(item, item->atime_ns), sealer_time(item, item->mtime_ns),
-		 sealer_time(item, item->ctime_ns));
+		 root ? META_B(root, 32) : META_N(), META_I(stats ? stats->size : 0),
+		 META_I(stats ? stats->data : 0), sealer_time(item, item->atime_ns),
+		 sealer_time(item, item->mtime_ns), sealer_time(item, item->ctime_ns));
 	META_ADD(op, VERSION_RECORD, META_ONE, 0, META_I(ino), META_I(now), META_I(item->actor));
-	journal_add(op, s->lib, &who, now, &(struct journal_row){ .action = JOURNAL_SEAL, .ino = ino });
+	journal_add(op, s->lib, &who, now,
+		    &(struct journal_row){ .action = JOURNAL_SEAL, .ino = ino });
 	return 0;
 }
 
@@ -118,7 +122,10 @@ static int sealer_apply(const struct sealer_group *g, size_t from, size_t count)
 	return rc;
 }
 
-/* The rows are there: readers turn to the object, the draft becomes its blob or goes back to the pool. */
+/*
+ * The rows are there: readers turn to the object, the draft becomes its blob or goes back to the
+ * pool.
+ */
 static void sealer_finish(const struct sealer_group *g, size_t i)
 {
 	struct file_seal *item = &g->items[i];
@@ -152,7 +159,10 @@ static void sealer_commit(const struct sealer_group *g)
 	}
 }
 
-/* Asked by seal_prepare() between chunks: a batch ends for a stop only, a single draft also when someone changes it. */
+/*
+ * Asked by seal_prepare() between chunks: a batch ends for a stop only, a single draft also when
+ * someone changes it.
+ */
 static int sealer_stop_asked(void *arg)
 {
 	const struct sealer_group *g = arg;
@@ -166,10 +176,13 @@ static int sealer_prepare(struct sealer_group *g)
 
 	for (size_t i = 0; i < g->count; i++)
 		drafts[i] = g->items[i].draft;
-	return seal_prepare(library_content(g->s->lib), drafts, g->count, sealer_stop_asked, g, &g->seal);
+	return seal_prepare(library_content(g->s->lib), drafts, g->count, sealer_stop_asked, g,
+			    &g->seal);
 }
 
-/* One bad draft must not hold up the others: what cannot be prepared together is tried one by one. */
+/*
+ * One bad draft must not hold up the others: what cannot be prepared together is tried one by one.
+ */
 static void sealer_seal(struct sealer *s, struct file_seal *items, size_t count)
 {
 	struct sealer_group g = { .s = s, .items = items, .count = count };
@@ -189,7 +202,10 @@ static void sealer_seal(struct sealer *s, struct file_seal *items, size_t count)
 	}
 }
 
-/* Brings the drafts of the batch to phase SEALING; those that are empty lie at the end, *empty of them. */
+/*
+ * Brings the drafts of the batch to phase SEALING; those that are empty lie at the end, *empty of
+ * them.
+ */
 static size_t sealer_begin(struct sealer *s, const struct sealer_batch *batch, size_t *empty)
 {
 	size_t full = 0, none = 0;
@@ -251,14 +267,16 @@ static int sealer_lease_apply(struct sealer *s, bool seize, int64_t now)
 }
 
 /*
- * The lease is taken when there is work and lasts for a minute, so that an idle mount writes nothing. The first time it is taken whoever
- * has it: mount.lock says that the former owner on this machine is gone.
+ * The lease is taken when there is work and lasts for a minute, so that an idle mount writes
+ * nothing. The first time it is taken whoever has it: mount.lock says that the former owner on this
+ * machine is gone.
  */
 static int sealer_lease(struct sealer *s)
 {
 	int64_t now = time_now_ns();
 
-	if (s->lease_until_ns - now > SEALER_LEASE_NS / 2 && s->lease_until_ns - now <= SEALER_LEASE_NS)
+	if (s->lease_until_ns - now > SEALER_LEASE_NS / 2 &&
+	    s->lease_until_ns - now <= SEALER_LEASE_NS)
 		return 0;
 	int rc = sealer_lease_apply(s, s->lease_until_ns == 0, now);
 

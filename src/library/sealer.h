@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The background work of the process that mounts: sealing drafts some time after their last close, removing what no entry names, and the clock (log sync, sizes of
- * open files, trash, sweeping, collection). Started and stopped by library.c through internal.h; a queue in memory that recover_drafts() fills at start.
+ * The background work of the process that mounts: sealing drafts some time after their last close,
+ * removing what no entry names, and the clock (log sync, sizes of open files, trash, sweeping,
+ * collection). Started and stopped by library.c through internal.h; a queue in memory that
+ * recover_drafts() fills at start.
  *
- * Nothing is lost when it stops at any point: a draft that is not sealed is sealed at the next start.
+ * Nothing is lost when it stops at any point: a draft that is not sealed is sealed at the next
+ * start.
  */
 #ifndef GARNER_LIBRARY_SEALER_H
 #define GARNER_LIBRARY_SEALER_H
@@ -20,26 +23,35 @@ struct sealer_status {
 	int64_t last_error_ns;
 };
 
-/* Queues the draft of `ino` for sealing after the library's seal_delay; again if it is queued already. Nothing happens in a process without a sealer. Any thread. */
+/*
+ * Queues the draft of `ino` for sealing after the library's seal_delay; again if it is queued
+ * already. Nothing happens in a process without a sealer. Any thread.
+ */
 void sealer_queue(struct library *lib, int64_t ino, uint64_t size);
 
 /* Queues the removal of an orphan; false when no sealer runs: the caller does it. Any thread. */
 bool sealer_purge(struct library *lib, int64_t ino);
 
 /*
- * Waits until everything that was written and closed before the call is sealed and what was unlinked is gone, no longer than until time_mono_ns() is `deadline_ns`. *skipped (may be NULL):
- * files that were left out because someone has them open for writing or mapped. 0, -ETIMEDOUT, -ECANCELED (the library closes), -ENOTCONN (no sealer
- * runs), or the error of the last draft that could not be sealed.
+ * Waits until everything that was written and closed before the call is sealed and what was
+ * unlinked is gone, no longer than until time_mono_ns() is `deadline_ns`. *skipped (may be NULL):
+ * files that were left out because someone has them open for writing or mapped. 0, -ETIMEDOUT,
+ * -ECANCELED (the library closes), -ENOTCONN (no sealer runs), or the error of the last draft that
+ * could not be sealed.
  */
 int sealer_sync(struct library *lib, int64_t deadline_ns, uint64_t *skipped);
 
-/* The same in two steps, for a thread that cannot wait: the ticket of now, and 1 when it is done (with *result as sealer_sync()), 0 when not yet. */
+/*
+ * The same in two steps, for a thread that cannot wait: the ticket of now, and 1 when it is done
+ * (with *result as sealer_sync()), 0 when not yet.
+ */
 struct sealer_ticket {
 	uint64_t seq, failures, skips;
 	bool backlog; /* drafts of a former run were not all queued yet */
 };
 void sealer_ticket(struct library *lib, struct sealer_ticket *out);
-int sealer_ticket_done(struct library *lib, const struct sealer_ticket *t, int *result, uint64_t *skipped);
+int sealer_ticket_done(struct library *lib, const struct sealer_ticket *t, int *result,
+		       uint64_t *skipped);
 
 /* All zero when no sealer runs. */
 void sealer_status(struct library *lib, struct sealer_status *out);

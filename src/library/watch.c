@@ -29,18 +29,18 @@ struct watch_row {
 
 struct watch {
 	struct library *lib;
-	struct lock lock;       /* guards what follows up to `thread` */
-	struct lock_cond wake;  /* poked, stop */
-	struct lock_cond told;  /* a round or a call has ended */
-	uint64_t poked, done;   /* tickets */
+	struct lock lock;      /* guards what follows up to `thread` */
+	struct lock_cond wake; /* poked, stop */
+	struct lock_cond told; /* a round or a call has ended */
+	uint64_t poked, done;  /* tickets */
 	watch_fn *fn;
 	void *arg;
-	unsigned calls;         /* of fn under way */
+	unsigned calls; /* of fn under way */
 	bool stop;
 	pthread_t thread;
-	int64_t last;           /* the thread's: rows up to this one were told */
-	int logged;             /* the thread's: the error that was logged last */
-	size_t count;           /* the thread's */
+	int64_t last; /* the thread's: rows up to this one were told */
+	int logged;   /* the thread's: the error that was logged last */
+	size_t count; /* the thread's */
 	struct watch_row rows[WATCH_PAGE];
 };
 
@@ -133,8 +133,9 @@ static int watch_round(struct watch *w)
 
 	while (rc >= 0 && w->last < top) {
 		w->count = 0;
-		rc = META_QUERY(library_meta(w->lib), WATCH_SINCE, watch_row, w, META_I(w->last), META_I(top),
-				META_B(w->lib->instance, sizeof(w->lib->instance)), META_I(WATCH_PAGE));
+		rc = META_QUERY(library_meta(w->lib), WATCH_SINCE, watch_row, w, META_I(w->last),
+				META_I(top), META_B(w->lib->instance, sizeof(w->lib->instance)),
+				META_I(WATCH_PAGE));
 		for (size_t i = 0; rc >= 0 && i < w->count; i++)
 			watch_tell(w, &w->rows[i]);
 		if (rc >= 0)
@@ -143,7 +144,9 @@ static int watch_round(struct watch *w)
 	return rc < 0 ? rc : 0;
 }
 
-/* Waits for a poke or the time; false when the watch stops. *ticket: what the coming round answers. */
+/*
+ * Waits for a poke or the time; false when the watch stops. *ticket: what the coming round answers.
+ */
 static bool watch_wait(struct watch *w, uint64_t *ticket)
 {
 	int64_t until = time_mono_ns() + WATCH_EVERY_NS;
@@ -168,7 +171,9 @@ static void *watch_main(void *arg)
 		int rc = watch_round(w);
 
 		if (rc && rc != w->logged)
-			log_error("the journal cannot be read, changes by other processes are seen late: %s", err_text(rc));
+			log_error("the journal cannot be read, changes by other processes are seen "
+				  "late: %s",
+				  err_text(rc));
 		w->logged = rc;
 		lock_lock(&w->lock);
 		w->done = ticket;
@@ -195,7 +200,9 @@ void watch_listen(struct library *lib, watch_fn *fn, void *arg)
 void watch_tell_content(struct library *lib, int64_t ino)
 {
 	if (lib->watch)
-		watch_call(lib->watch, &(struct watch_change){ .action = JOURNAL_SEAL, .ino = ino, .content = true });
+		watch_call(lib->watch, &(struct watch_change){ .action = JOURNAL_SEAL,
+							       .ino = ino,
+							       .content = true });
 }
 
 uint64_t watch_poke(struct library *lib)

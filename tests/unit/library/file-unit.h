@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A library of its own for a test of open files: small chunks, so that small files show what large ones do. */
+/*
+ * A library of its own for a test of open files: small chunks, so that small files show what large
+ * ones do.
+ */
 #ifndef GARNER_TESTS_UNIT_LIBRARY_FILE_UNIT_H
 #define GARNER_TESTS_UNIT_LIBRARY_FILE_UNIT_H
 
@@ -27,8 +30,10 @@ static const struct actor lab_who = { .umask = 022 };
 /* Makes the library with these settings; not open yet. `under`: a folder for it, or NULL. */
 static inline void lab_make(struct lab *lab, const char *under, const char *config)
 {
-	struct library_params params = { .chunker = { .kind = CHUNKER_FASTCDC, .min = 512, .avg = 2048, .max = 8192 },
-					 .mode = 0755 };
+	struct library_params params = {
+		.chunker = { .kind = CHUNKER_FASTCDC, .min = 512, .avg = 2048, .max = 8192 },
+		.mode = 0755
+	};
 	char name[600];
 
 	lab->lib = NULL;
@@ -83,11 +88,14 @@ static inline void lab_sync(struct lab *lab)
 
 static inline struct file *lab_create(struct lab *lab, const char *name, struct node *node)
 {
-	struct tree_new what = { .parent = TREE_ROOT, .name = name, .len = strlen(name), .mode = S_IFREG | 0644 };
+	struct tree_new what = {
+		.parent = TREE_ROOT, .name = name, .len = strlen(name), .mode = S_IFREG | 0644
+	};
 	struct node made;
 	struct file *f = NULL;
 
-	ck_assert_int_eq(file_create(lab->lib, &lab_who, &what, O_RDWR, node ? node : &made, &f), 0);
+	ck_assert_int_eq(file_create(lab->lib, &lab_who, &what, O_RDWR, node ? node : &made, &f),
+			 0);
 	return f;
 }
 
@@ -127,7 +135,10 @@ static inline struct node lab_node(struct lab *lab, int64_t ino)
 	return node;
 }
 
-/* Compares bytes that were read at `off`. Only a difference is told to check, which keeps a record of every assertion. */
+/*
+ * Compares bytes that were read at `off`. Only a difference is told to check, which keeps a record
+ * of every assertion.
+ */
 static inline void lab_equal(const uint8_t *got, const uint8_t *want, size_t len, size_t off)
 {
 	if (!memcmp(got, want, len))

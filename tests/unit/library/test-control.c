@@ -94,7 +94,9 @@ START_TEST(requests_are_answered)
 	json_t *files = json_object_get(answer, "files");
 
 	ck_assert_int_eq(json_integer_value(json_object_get(files, "writing")), 1);
-	ck_assert_int_eq(json_integer_value(json_object_get(json_object_get(answer, "sealing"), "pending_files")), 1);
+	ck_assert_int_eq(json_integer_value(json_object_get(json_object_get(answer, "sealing"),
+							    "pending_files")),
+			 1);
 	json_decref(answer);
 	expect_ok(&lab, "{\"do\":\"flush\"}");
 	answer = call(&lab, "{\"do\":\"sync\"}");
@@ -110,8 +112,16 @@ END_TEST
 
 START_TEST(what_makes_no_sense_is_refused)
 {
-	static const char *const wrong[] = { "{\"do\":\"dance\"}", "{}", "[]", "nonsense", "{\"do\":7}", "{\"do\":", "",
-					     "{\"do\":\"status\",\"do\":\"sync\"}", "null", "\"\\ud800\"" };
+	static const char *const wrong[] = { "{\"do\":\"dance\"}",
+					     "{}",
+					     "[]",
+					     "nonsense",
+					     "{\"do\":7}",
+					     "{\"do\":",
+					     "",
+					     "{\"do\":\"status\",\"do\":\"sync\"}",
+					     "null",
+					     "\"\\ud800\"" };
 	struct lab lab;
 
 	lab_make(&lab, NULL, LAB_LAZY);
@@ -224,7 +234,8 @@ START_TEST(nobody_mounts_it)
 		(void)kill(getpid(), SIGKILL);
 	}
 	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
-	ck_assert_int_eq(control_call(lab.path, "{\"do\":\"status\"}", CALL_MS, NULL), -ECONNREFUSED);
+	ck_assert_int_eq(control_call(lab.path, "{\"do\":\"status\"}", CALL_MS, NULL),
+			 -ECONNREFUSED);
 	lab_open(&lab);
 	expect_ok(&lab, "{\"do\":\"status\"}");
 	lab_close(&lab);
@@ -235,5 +246,6 @@ START_TEST(nobody_mounts_it)
 }
 END_TEST
 
-UNIT_MAIN("control", 60, requests_are_answered, what_makes_no_sense_is_refused, garbage_does_no_harm,
-	  several_requests_in_one_piece, silent_clients_are_cut_off, a_long_path_is_reached, nobody_mounts_it)
+UNIT_MAIN("control", 60, requests_are_answered, what_makes_no_sense_is_refused,
+	  garbage_does_no_harm, several_requests_in_one_piece, silent_clients_are_cut_off,
+	  a_long_path_is_reached, nobody_mounts_it)

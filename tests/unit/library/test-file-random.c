@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Random changes of several files, each compared with a byte array: by one thread with sealing and reopening at every point, then by many at once while the
- * sealer seals as fast as it can. GARNER_SEED and GARNER_ROUNDS repeat or lengthen a run.
+ * Random changes of several files, each compared with a byte array: by one thread with sealing and
+ * reopening at every point, then by many at once while the sealer seals as fast as it can.
+ * GARNER_SEED and GARNER_ROUNDS repeat or lengthen a run.
  */
 #include "config.h"
 
@@ -11,7 +12,14 @@
 #include <fcntl.h>
 #include <pthread.h>
 
-enum { FILES = 5, SIZE_MAX_BYTES = 220000, PIECE = 40000, ROUNDS = 2500, THREADS = 4, STRIPE = 30000 };
+enum {
+	FILES = 5,
+	SIZE_MAX_BYTES = 220000,
+	PIECE = 40000,
+	ROUNDS = 2500,
+	THREADS = 4,
+	STRIPE = 30000
+};
 
 struct model {
 	struct lab *lab;
@@ -95,8 +103,10 @@ static void do_truncate(struct model *m, uint64_t *state)
 
 static void do_allocate(struct model *m, uint64_t *state)
 {
-	static const int modes[] = { 0, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-				     FALLOC_FL_ZERO_RANGE, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE };
+	static const int modes[] = { 0, FALLOC_FL_KEEP_SIZE,
+				     FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				     FALLOC_FL_ZERO_RANGE,
+				     FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE };
 	int mode = modes[lab_random(state) % 5];
 	size_t off, len = range(state, &off);
 
@@ -140,7 +150,8 @@ static void do_seek(struct model *m, uint64_t *state)
 	size_t off = lab_random(state) % SIZE_MAX_BYTES;
 
 	model_open(m);
-	int64_t data = file_seek(m->file, off, SEEK_DATA), hole = file_seek(m->file, off, SEEK_HOLE);
+	int64_t data = file_seek(m->file, off, SEEK_DATA),
+		hole = file_seek(m->file, off, SEEK_HOLE);
 
 	if (off >= m->size) {
 		ck_assert_int_eq(data, -ENXIO);
@@ -178,7 +189,8 @@ static void step(struct model *m, struct model *others, size_t count, uint64_t *
 		break;
 	case 10:
 		model_open(m);
-		ck_assert_int_eq(lab_random(state) % 4 ? file_flush(m->file) : file_sync(m->file, false), 0);
+		ck_assert_int_eq(
+			lab_random(state) % 4 ? file_flush(m->file) : file_sync(m->file, false), 0);
 		break;
 	case 11 ... 12:
 		model_close(m);
@@ -284,8 +296,10 @@ START_TEST(a_thread_for_each_file)
 	do_write(&all[THREADS], &state);
 	model_close(&all[THREADS]);
 	for (int i = 0; i < THREADS; i++) {
-		workers[i] = (struct worker){ .model = &all[i], .source = &all[THREADS],
-					      .state = seed * 100 + (uint64_t)i, .rounds = number("GARNER_ROUNDS", ROUNDS) / 3 };
+		workers[i] = (struct worker){ .model = &all[i],
+					      .source = &all[THREADS],
+					      .state = seed * 100 + (uint64_t)i,
+					      .rounds = number("GARNER_ROUNDS", ROUNDS) / 3 };
 		ck_assert_int_eq(pthread_create(&ids[i], NULL, work, &workers[i]), 0);
 	}
 	for (int i = 0; i < THREADS; i++)
@@ -311,7 +325,8 @@ struct stripe {
 static void stripe_step(struct stripe *s, struct file *f)
 {
 	static _Thread_local uint8_t got[STRIPE];
-	size_t off = lab_random(&s->state) % STRIPE, len = 1 + lab_random(&s->state) % (STRIPE - off);
+	size_t off = lab_random(&s->state) % STRIPE,
+	       len = 1 + lab_random(&s->state) % (STRIPE - off);
 
 	if (lab_random(&s->state) % 2) {
 		lab_fill(&s->state, s->bytes + off, len);
@@ -351,8 +366,11 @@ START_TEST(many_threads_in_one_file)
 	ck_assert_int_eq(file_truncate(f, THREADS * STRIPE), 0);
 	lab_close_file(f, O_RDWR);
 	for (int i = 0; i < THREADS; i++) {
-		stripes[i] = (struct stripe){ .lab = &lab, .ino = ino, .start = (size_t)i * STRIPE,
-					      .state = number("GARNER_SEED", 14) * 100 + (uint64_t)i,
+		stripes[i] = (struct stripe){ .lab = &lab,
+					      .ino = ino,
+					      .start = (size_t)i * STRIPE,
+					      .state = number("GARNER_SEED", 14) * 100 +
+						       (uint64_t)i,
 					      .rounds = number("GARNER_ROUNDS", ROUNDS) / 10 };
 		ck_assert_int_eq(pthread_create(&ids[i], NULL, stripe_work, &stripes[i]), 0);
 	}
@@ -372,5 +390,5 @@ START_TEST(many_threads_in_one_file)
 }
 END_TEST
 
-UNIT_MAIN("file-random", 240, one_thread_sealing_when_told, one_thread_sealing_at_once, a_thread_for_each_file,
-	  many_threads_in_one_file)
+UNIT_MAIN("file-random", 240, one_thread_sealing_when_told, one_thread_sealing_at_once,
+	  a_thread_for_each_file, many_threads_in_one_file)

@@ -125,7 +125,9 @@ START_TEST(times_that_were_set_survive_flush_and_seal)
 
 	ck_assert_int_eq(file_write(f, "abc", 3, 0), 3);
 	ck_assert_int_gt(lab_node(&lab, node.ino).mtime_ns, node.mtime_ns);
-	ck_assert_int_eq(file_set_times(lab.lib, &lab_who, node.ino, TREE_SET_MTIME | TREE_SET_ATIME, &times), 0);
+	ck_assert_int_eq(file_set_times(lab.lib, &lab_who, node.ino,
+					TREE_SET_MTIME | TREE_SET_ATIME, &times),
+			 0);
 	ck_assert_int_eq(lab_node(&lab, node.ino).mtime_ns, times.mtime_ns);
 	lab_close_file(f, O_RDWR);
 	ck_assert_int_eq(lab_node(&lab, node.ino).mtime_ns, times.mtime_ns);
@@ -304,8 +306,9 @@ START_TEST(errors_are_those_of_the_system_calls)
 }
 END_TEST
 
-UNIT_MAIN("file", 60, new_content_is_read_before_and_after_the_seal, an_edit_lies_over_what_was_sealed,
-	  truncation_to_nothing_and_back, times_that_were_set_survive_flush_and_seal,
-	  chmod_of_an_open_file_keeps_its_unsaved_times, unlinked_files_live_until_their_last_close,
-	  unlinking_a_draft_that_waits_frees_it, an_unnamed_file_can_get_a_name,
-	  copies_share_sealed_bytes_and_copy_the_rest, errors_are_those_of_the_system_calls)
+UNIT_MAIN("file", 60, new_content_is_read_before_and_after_the_seal,
+	  an_edit_lies_over_what_was_sealed, truncation_to_nothing_and_back,
+	  times_that_were_set_survive_flush_and_seal, chmod_of_an_open_file_keeps_its_unsaved_times,
+	  unlinked_files_live_until_their_last_close, unlinking_a_draft_that_waits_frees_it,
+	  an_unnamed_file_can_get_a_name, copies_share_sealed_bytes_and_copy_the_rest,
+	  errors_are_those_of_the_system_calls)

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Recovery: writers are killed with SIGKILL at random points while they write, flush, sync and the sealer seals; afterwards every file must hold what was flushed last, or
- * what the change that was under way had made of it. And drafts whose files are gone.
+ * Recovery: writers are killed with SIGKILL at random points while they write, flush, sync and the
+ * sealer seals; afterwards every file must hold what was flushed last, or what the change that was
+ * under way had made of it. And drafts whose files are gone.
  */
 #include "config.h"
 
 #include "file-unit.h"
 #include "library/check.h"
+#include "library/internal.h"
 
 #include <errno.h>
 #include <fcntl.h>

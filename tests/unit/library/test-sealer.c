@@ -120,7 +120,9 @@ START_TEST(readers_see_the_same_bytes_while_it_is_sealed)
 	lab_fill(&seed, data, BODY);
 	lab_make(&lab, NULL, LAB_EAGER);
 	lab_open(&lab);
-	struct reading reading = { .lab = &lab, .ino = lab_put(&lab, "a", data, BODY), .data = data };
+	struct reading reading = { .lab = &lab,
+				   .ino = lab_put(&lab, "a", data, BODY),
+				   .data = data };
 
 	for (int i = 0; i < READERS; i++)
 		ck_assert_int_eq(pthread_create(&ids[i], NULL, read_on, &reading), 0);
@@ -199,7 +201,9 @@ static int fill_disk(struct lab *lab, int64_t *inos, uint8_t *data, size_t len)
 {
 	for (int i = 0; i < DISK_FILES; i++) {
 		char name[32];
-		struct tree_new what = { .parent = TREE_ROOT, .name = name, .mode = S_IFREG | 0644 };
+		struct tree_new what = { .parent = TREE_ROOT,
+					 .name = name,
+					 .mode = S_IFREG | 0644 };
 		struct node node;
 		struct file *f;
 
@@ -277,6 +281,7 @@ START_TEST(a_full_disk_loses_nothing)
 }
 END_TEST
 
-UNIT_MAIN("sealer", 120, equal_contents_are_one_object, a_sync_leaves_out_what_is_open_for_writing, the_delay_is_kept,
-	  readers_see_the_same_bytes_while_it_is_sealed, a_change_gives_the_seal_up_and_is_kept,
-	  a_stop_does_not_wait_for_the_seal, a_full_disk_loses_nothing)
+UNIT_MAIN("sealer", 120, equal_contents_are_one_object, a_sync_leaves_out_what_is_open_for_writing,
+	  the_delay_is_kept, readers_see_the_same_bytes_while_it_is_sealed,
+	  a_change_gives_the_seal_up_and_is_kept, a_stop_does_not_wait_for_the_seal,
+	  a_full_disk_loses_nothing)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* library/watch.h: what one process changes is told in another, in order, and what is open there stays as it was. */
+/*
+ * library/watch.h: what one process changes is told in another, in order, and what is open there
+ * stays as it was.
+ */
 #include "config.h"
 
 #include "file-unit.h"
@@ -13,6 +16,7 @@
 
 enum { MANY = 700, WAIT_MS = 20000 };
 
+/* What was told; the lock guards it. */
 struct heard {
 	struct lock lock;
 	size_t count, content;
@@ -33,7 +37,8 @@ static void hear(void *arg, const struct watch_change *c)
 	h->content += c->content;
 	snprintf(h->last_action, sizeof(h->last_action), "%s", c->action);
 	snprintf(h->last_name, sizeof(h->last_name), "%.*s", (int)c->len, c->name ? c->name : "");
-	snprintf(h->last_old, sizeof(h->last_old), "%.*s", (int)c->old_len, c->old_name ? c->old_name : "");
+	snprintf(h->last_old, sizeof(h->last_old), "%.*s", (int)c->old_len,
+		 c->old_name ? c->old_name : "");
 	h->last_ino = c->ino;
 	h->last_parent = c->parent;
 	lock_unlock(&h->lock);
@@ -48,6 +53,16 @@ static size_t heard(struct heard *h)
 	return count;
 }
 
+static void expect_last(struct heard *h, const char *action, const char *name, const char *old)
+{
+	lock_lock(&h->lock);
+	ck_assert_str_eq(h->last_action, action);
+	ck_assert_str_eq(h->last_name, name);
+	ck_assert_str_eq(h->last_old, old);
+	ck_assert_int_eq(h->last_parent, TREE_ROOT);
+	lock_unlock(&h->lock);
+}
+
 static void wait_for(struct heard *h, size_t count)
 {
 	int64_t end = time_mono_ns() + WAIT_MS * TIME_NS_PER_MS;
@@ -57,7 +72,10 @@ static void wait_for(struct heard *h, size_t count)
 	ck_assert_uint_eq(heard(h), count);
 }
 
-/* A second process with the library open, that does one thing for each byte that it is sent and answers with a byte. */
+/*
+ * A second process with the library open, that does one thing for each byte that it is sent and
+ * answers with a byte.
+ */
 struct other {
 	pid_t pid;
 	int to, from;
@@ -118,7 +136,9 @@ static void other_end(struct other *o)
 
 static void move(struct library *lib, char what)
 {
-	struct tree_new folder = { .parent = TREE_ROOT, .name = "n0", .len = 2, .mode = S_IFDIR | 0755 };
+	struct tree_new folder = {
+		.parent = TREE_ROOT, .name = "n0", .len = 2, .mode = S_IFDIR | 0755
+	};
 	struct node node;
 
 	switch (what) {
@@ -126,7 +146,9 @@ static void move(struct library *lib, char what)
 		ck_assert_int_eq(tree_make(lib, &lab_who, &folder, &node), 0);
 		break;
 	case 'r':
-		ck_assert_int_eq(tree_rename(lib, &lab_who, TREE_ROOT, "n0", 2, TREE_ROOT, "moved", 5, 0), 0);
+		ck_assert_int_eq(
+			tree_rename(lib, &lab_who, TREE_ROOT, "n0", 2, TREE_ROOT, "moved", 5, 0),
+			0);
 		break;
 	default:
 		ck_abort_msg("%c", what);
@@ -149,17 +171,13 @@ START_TEST(a_change_is_told_before_the_poke_is_answered)
 	(void)lab_put(&lab, "own", "x", 1);
 	other_do(&other, 'm');
 	ck_assert_uint_eq(heard(&h), 1);
-	ck_assert_str_eq(h.last_action, "create");
-	ck_assert_str_eq(h.last_name, "n0");
-	ck_assert_int_eq(h.last_parent, TREE_ROOT);
+	expect_last(&h, "create", "n0", "");
 	other_do(&other, 'r');
 	ck_assert_uint_eq(heard(&h), 2);
-	ck_assert_str_eq(h.last_action, "rename");
-	ck_assert_str_eq(h.last_name, "moved");
-	ck_assert_str_eq(h.last_old, "n0");
+	expect_last(&h, "rename", "moved", "n0");
+	watch_listen(lab.lib, NULL, NULL);
 	ck_assert_int_eq(tree_lookup(lab.lib, TREE_ROOT, "moved", 5, &node), 0);
 	ck_assert_int_eq(h.last_ino, node.ino);
-	watch_listen(lab.lib, NULL, NULL);
 	other_end(&other);
 	lab_remove(&lab);
 	lock_release(&h.lock);
@@ -172,7 +190,9 @@ static void make_many(struct library *lib, char what)
 	for (int i = 0; i < MANY; i++) {
 		char name[32];
 		struct node node;
-		struct tree_new folder = { .parent = TREE_ROOT, .name = name, .mode = S_IFDIR | 0755 };
+		struct tree_new folder = { .parent = TREE_ROOT,
+					   .name = name,
+					   .mode = S_IFDIR | 0755 };
 
 		folder.len = (size_t)snprintf(name, sizeof(name), "n%d", i);
 		ck_assert_int_eq(tree_make(lib, &lab_who, &folder, &node), 0);
@@ -192,8 +212,8 @@ START_TEST(without_a_poke_it_is_told_by_the_time_and_in_order)
 	watch_listen(lab.lib, hear, &h);
 	other_do(&other, 'x');
 	wait_for(&h, MANY);
-	ck_assert(h.ordered);
 	watch_listen(lab.lib, NULL, NULL);
+	ck_assert(h.ordered);
 	other_end(&other);
 	lab_remove(&lab);
 	lock_release(&h.lock);
@@ -202,14 +222,18 @@ END_TEST
 
 static int64_t shared_ino;
 
-/* Times and a name go; content of an asset is exchanged as an import would do it: a row that says so. */
+/*
+ * Times and a name go; content of an asset is exchanged as an import would do it: a row that says
+ * so.
+ */
 static void change_asset(struct library *lib, char what)
 {
 	struct node values = { .mtime_ns = 77 };
 
 	switch (what) {
 	case 't':
-		ck_assert_int_eq(tree_set(lib, &lab_who, shared_ino, TREE_SET_MTIME, &values, NULL), 0);
+		ck_assert_int_eq(tree_set(lib, &lab_who, shared_ino, TREE_SET_MTIME, &values, NULL),
+				 0);
 		break;
 	case 'u':
 		ck_assert_int_eq(tree_unlink(lib, &lab_who, TREE_ROOT, "a", 1, NULL), 0);
@@ -252,4 +276,5 @@ START_TEST(an_open_file_follows_times_and_survives_its_name)
 END_TEST
 
 UNIT_MAIN("watch", 60, a_change_is_told_before_the_poke_is_answered,
-	  without_a_poke_it_is_told_by_the_time_and_in_order, an_open_file_follows_times_and_survives_its_name)
+	  without_a_poke_it_is_told_by_the_time_and_in_order,
+	  an_open_file_follows_times_and_survives_its_name)
