@@ -91,24 +91,31 @@ static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
 }
 
 /* A buffer for one read request of each worker thread, kept for its life. */
-static char *read_buffer(size_t size)
-{
-	static _Thread_local char *buf;
-	static _Thread_local size_t room;
+static _Thread_local char *read_buffer;
+static _Thread_local size_t read_room;
 
-	if (size > room) {
-		free(buf);
-		buf = malloc(size);
-		room = buf ? size : 0;
+static char *get_read_buffer(size_t size)
+{
+	if (size > read_room) {
+		free(read_buffer);
+		read_buffer = malloc(size);
+		read_room = read_buffer ? size : 0;
 	}
-	return buf;
+	return read_buffer;
+}
+
+void mount_release_buffers(void)
+{
+	free(read_buffer);
+	read_buffer = NULL;
+	read_room = 0;
 }
 
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		    struct fuse_file_info *fi)
 {
 	struct mount_handle *h = handle(fi);
-	char *buf = read_buffer(size);
+	char *buf = get_read_buffer(size);
 	ssize_t got;
 
 	if (!buf) {

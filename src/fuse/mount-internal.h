@@ -69,4 +69,7 @@ void mount_notify_stop(struct mount *m);
 /* Asks the kernel to write back every dirty page of files that are open for writing, and waits for it. */
 void mount_write_back(struct mount *m);
 
+/* Frees what the calling worker kept for its requests; before it ends. */
+void mount_release_buffers(void);
+
 #endif

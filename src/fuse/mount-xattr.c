@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "fuse/mount-internal.h"
 
@@ -35,6 +36,26 @@ static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 
 	reply_bytes(req, err, &names, size);
 	buf_release(&names);
+}
+
+/*
+ * Whether the caller is neither privileged nor in the group of the node: then an access ACL takes set-gid away, as chmod(2) would. The kernel says so
+ * only to newer libfuse (FUSE_SETXATTR_EXT).
+ */
+static bool kills_sgid(fuse_req_t req, int64_t ino)
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+	gid_t groups[256];
+	struct node n;
+	int count;
+
+	if (ctx->uid == 0 || tree_get(mount_of(req)->lib, ino, &n) || ctx->gid == n.gid)
+		return false;
+	count = fuse_req_getgroups(req, sizeof groups / sizeof *groups, groups);
+	for (int i = 0; i < count && i < (int)(sizeof groups / sizeof *groups); i++)
+		if (groups[i] == n.gid)
+			return false;
+	return true;
 }
 
 static void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,

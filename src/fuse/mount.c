@@ -222,6 +222,7 @@ static void *work(void *arg)
 	}
 	fuse_session_exit(m->se);
 	free(buf.mem);
+	mount_release_buffers();
 	atomic_fetch_sub(&m->workers_alive, 1);
 	return NULL;
 }
