@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/* fsck: the walk over all checks, and who is to blame for damage. */
 #include "config.h"
 
 #include "library/check.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Who mounts a library. */
 #include "config.h"
 
 #include "library/lock.h"

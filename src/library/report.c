@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Figures for garner status, and the past of an asset. */
 #include "config.h"
 
 #include "library/report.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the random tester expects: names, links and bytes. */
 #include "config.h"
 
 #include "torture-model.h"
