@@ -303,7 +303,7 @@ int draft_sync(struct draft *d)
 	return err ? err : blobs_sync_names(d->content->blobs);
 }
 
-int draft_quiesce(struct draft *d)
+bool draft_rest(struct draft *d)
 {
 	int fd = -1;
 
@@ -315,11 +315,14 @@ int draft_quiesce(struct draft *d)
 		d->fd = -1;
 	}
 	lock_unlock(&d->lock);
-	if (changing)
-		return 0;
 	if (fd >= 0)
 		close(fd);
-	return blobs_quiet(d->content->blobs, d->blob);
+	return !changing;
+}
+
+int draft_quiesce(struct draft *d)
+{
+	return draft_rest(d) ? blobs_quiet(d->content->blobs, d->blob) : 0;
 }
 
 void draft_add_release(struct draft *d, struct meta_op *op)

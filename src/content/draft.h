@@ -74,6 +74,12 @@ void draft_save_failed(struct draft *d);
 /* fdatasync of the file, and its name made durable. */
 int draft_sync(struct draft *d);
 
+/*
+ * Closes the writable descriptor, so that many drafts can wait for their seal; false when a change is
+ * under way and it stays. Writing again later opens a new descriptor.
+ */
+bool draft_rest(struct draft *d);
+
 /* Closes the writable descriptor. 1: nobody can write the file any more; 0: another process or mapping still may; <0 errno. Writing again
  * later opens a new descriptor. */
 int draft_quiesce(struct draft *d);

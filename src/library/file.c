@@ -144,7 +144,7 @@ static void file_rest_locked(struct file *f) LOCK_REQUIRES(&f->shard->lock)
 
 	f->readers++;
 	file_unlock(f);
-	(void)draft_quiesce(draft);
+	(void)draft_rest(draft);
 	file_lock(f);
 	f->readers--;
 	file_wake_locked(f);
