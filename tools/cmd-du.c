@@ -20,13 +20,15 @@ static void print_usage(const char *path, const struct tree_usage *u, bool bytes
 	char size[16], alloc[16];
 
 	if (bytes)
-		printf("%llu\t%llu\t%llu\t%llu\t%s\n", (unsigned long long)u->bytes,
+		printf("%llu\t%llu\t%llu\t%llu\t", (unsigned long long)u->bytes,
 		       (unsigned long long)u->alloc, (unsigned long long)u->assets,
-		       (unsigned long long)u->folders, path);
+		       (unsigned long long)u->folders);
 	else
-		printf("%-10s (%s without holes)  %llu assets  %llu folders  %s\n",
+		printf("%-10s (%s without holes)  %llu assets  %llu folders  ",
 		       cmd_size(u->bytes, size), cmd_size(u->alloc, alloc),
-		       (unsigned long long)u->assets, (unsigned long long)u->folders, path);
+		       (unsigned long long)u->assets, (unsigned long long)u->folders);
+	cmd_print_name(path, strlen(path));
+	putchar('\n');
 }
 
 static json_t *usage_json(const char *path, const struct tree_usage *u)
@@ -64,7 +66,7 @@ static int run(const struct cmd *cmd, int argc, char **argv)
 		if (!err)
 			err = tree_usage(lib, n.ino, &u);
 		if (err)
-			code = cmd_fail(cmd, path, err);
+			code = cmd_fail_path(cmd, lib, path, err);
 		else if (json)
 			json_array_append_new(all, usage_json(path, &u));
 		else

@@ -7,7 +7,7 @@
 
 #include "cmd.h"
 #include "library/check.h"
-#include "library/control.h"
+#include "util/err.h"
 
 enum { KEY_DEEP = 'd', KEY_REPAIR = 'r', KEY_JSON = 'j' };
 enum { FSCK_CLEAN = 0, FSCK_MENDED = 1, FSCK_FAULTS = 4, FSCK_FAILED = 8, FSCK_USAGE = 16 };
@@ -32,7 +32,7 @@ static void on_fault(void *arg, const char *line)
 	if (o->faults)
 		json_array_append_new(o->faults, cmd_json_text(line, strlen(line)));
 	else
-		printf("%s\n", line);
+		puts(line);
 }
 
 static void on_progress(void *arg, uint64_t done, uint64_t of)
@@ -70,11 +70,14 @@ static int check(const struct cmd *cmd, const char *path, int flags, bool json)
 	const struct check_watch watch = { .fault = on_fault, .progress = on_progress, .arg = &o };
 	struct check_result r;
 	struct library *lib;
-	int code, err;
+	int err;
 
-	lib = cmd_open(cmd, path, flags & CHECK_REPAIR ? LIBRARY_MOUNT : LIBRARY_RDONLY, &code);
-	if (!lib)
-		return code == CMD_DAMAGED ? FSCK_FAULTS : FSCK_FAILED;
+	err = library_open(path, flags & CHECK_REPAIR ? LIBRARY_MOUNT : LIBRARY_RDONLY, &lib);
+	if (err) {
+		cmd_fail_library(cmd, path, err);
+		json_decref(o.faults);
+		return err == ERR_CORRUPT || err == ERR_SCHEMA ? FSCK_FAULTS : FSCK_FAILED;
+	}
 	cmd_progress_begin(&o.progress, "checking");
 	err = check_library(lib, flags, &watch, &r);
 	cmd_progress_end(&o.progress);

@@ -76,7 +76,7 @@ static int run(const struct cmd *cmd, int argc, char **argv)
 	lib = cmd_open(cmd, l.argv[0], LIBRARY_MOUNT, &code);
 	if (!lib) {
 		if (code == CMD_BUSY)
-			fprintf(stderr, "garner gc: a mounted library is collected by its mount\n");
+			fprintf(stderr, "A mounted library is collected by its mount.\n");
 		return code;
 	}
 	code = cmd_fail(cmd, l.argv[0], collect(lib, grace_ns, &stats));

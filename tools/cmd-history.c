@@ -50,9 +50,9 @@ static int show_version(void *arg, const struct report_version *v)
 		       v->root ? hex : "(empty)");
 		return 0;
 	}
-	j = json_pack("{s:I, s:o, s:o, s:I, s:i, s:o}", "version", (json_int_t)v->version, "at",
+	j = json_pack("{s:I, s:o, s:o, s:I, s:I, s:o}", "version", (json_int_t)v->version, "at",
 		      cmd_json_time(v->at_ns), "modified", cmd_json_time(v->mtime_ns), "size",
-		      (json_int_t)v->size, "uid", (int)v->actor, "root",
+		      (json_int_t)v->size, "uid", (json_int_t)v->actor, "root",
 		      v->root ? json_string(hex) : json_null());
 	return json_array_append_new(h->versions, j) ? -1 : 0;
 }
@@ -62,24 +62,16 @@ static void print_event(const struct report_event *e)
 	CLEANUP_BUF struct buf name = BUF_INIT;
 	CLEANUP_BUF struct buf old = BUF_INIT;
 
-	if (cmd_show_name(&name, e->name, e->len) || cmd_show_name(&old, e->old_name, e->old_len))
+	if (cmd_quote_name(&name, e->name, e->len) || cmd_quote_name(&old, e->old_name, e->old_len))
 		return;
 	print_time(e->at_ns);
 	printf("  %-9s uid %-5u ", e->action, e->actor);
 	if (e->old_len)
-		printf(" from '%s' in folder %lld", buf_str(&old), (long long)e->old_parent);
+		printf(" from %s in folder %lld", buf_str(&old), (long long)e->old_parent);
 	if (e->len)
-		printf(" %s'%s' in folder %lld", e->old_len ? "to " : "", buf_str(&name),
+		printf(" %s%s in folder %lld", e->old_len ? "to " : "", buf_str(&name),
 		       (long long)e->parent);
 	printf("%s%s\n", e->after ? "  " : "", e->after ? e->after : "");
-}
-
-/* A stored JSON text as a value; null when there is none. */
-static json_t *stored(const char *text)
-{
-	json_t *j = text ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
-
-	return j ? j : json_null();
 }
 
 static int show_event(void *arg, const struct report_event *e)
@@ -91,14 +83,14 @@ static int show_event(void *arg, const struct report_event *e)
 		print_event(e);
 		return 0;
 	}
-	j = json_pack("{s:I, s:o, s:s, s:i, s:I, s:I, s:o, s:I, s:o, s:o, s:o}", "seq",
+	j = json_pack("{s:I, s:o, s:s, s:I, s:I, s:I, s:o, s:I, s:o, s:o, s:o}", "seq",
 		      (json_int_t)e->seq, "at", cmd_json_time(e->at_ns), "action", e->action, "uid",
-		      (int)e->actor, "version", (json_int_t)e->version, "folder",
+		      (json_int_t)e->actor, "version", (json_int_t)e->version, "folder",
 		      (json_int_t)e->parent, "name",
 		      e->len ? cmd_json_text(e->name, e->len) : json_null(), "old_folder",
 		      (json_int_t)e->old_parent, "old_name",
 		      e->old_len ? cmd_json_text(e->old_name, e->old_len) : json_null(), "before",
-		      stored(e->before), "after", stored(e->after));
+		      cmd_json_stored(e->before), "after", cmd_json_stored(e->after));
 	return json_array_append_new(h->events, j) ? -1 : 0;
 }
 
@@ -135,8 +127,8 @@ static int run(const struct cmd *cmd, int argc, char **argv)
 		h.events = json_array();
 	}
 	err = show(lib, l.argv[1], &h);
+	code = cmd_fail_path(cmd, lib, l.argv[1], err);
 	library_close(lib);
-	code = cmd_fail(cmd, l.argv[1], err);
 	if (!json)
 		return code;
 	if (err) {

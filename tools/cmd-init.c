@@ -2,6 +2,7 @@
 /* garner init: makes a library. */
 #include "config.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -78,6 +79,24 @@ static int set_option(const struct cmd *cmd, int key, const char *value, struct 
 	return bad ? cmd_usage(cmd, "'%s' is no fit value for this option", value) : CMD_OK;
 }
 
+static int fail(const struct cmd *cmd, const char *path, int err)
+{
+	switch (err) {
+	case -EEXIST:
+		return cmd_refuse(cmd, CMD_FAILED, path, "there is a library already");
+	case -ENOTEMPTY:
+		return cmd_refuse(cmd, CMD_FAILED, path,
+				  "not empty; a library wants a new or an empty folder");
+	case -ENOENT:
+		return cmd_refuse(cmd, CMD_NOT_FOUND, path,
+				  "the folder to make it in does not exist");
+	case -ENOTDIR:
+		return cmd_refuse(cmd, CMD_NOT_FOUND, path, "there is a file in the way");
+	default:
+		return cmd_fail(cmd, path, err);
+	}
+}
+
 static int run(const struct cmd *cmd, int argc, char **argv)
 {
 	struct library_params p = { .chunker.kind = CHUNKER_FASTCDC,
@@ -104,9 +123,12 @@ static int run(const struct cmd *cmd, int argc, char **argv)
 			"chunk sizes must rise from --chunk-min over --chunk-avg to --chunk-max");
 	err = library_init(l.argv[0], &p);
 	if (err)
-		return cmd_fail(cmd, l.argv[0], err);
-	printf("Made the library %s.\nMount it with: garner mount %s MOUNTPOINT\n", l.argv[0],
-	       l.argv[0]);
+		return fail(cmd, l.argv[0], err);
+	printf("Made the library ");
+	cmd_print_name(l.argv[0], strlen(l.argv[0]));
+	printf(".\nMount it with: garner mount ");
+	cmd_print_name(l.argv[0], strlen(l.argv[0]));
+	printf(" MOUNTPOINT\n");
 	return CMD_OK;
 }
 

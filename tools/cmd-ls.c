@@ -9,8 +9,11 @@
 #include <time.h>
 
 #include "cmd.h"
+#include "content/hash.h"
+#include "library/report.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
+#include "util/hex.h"
 #include "util/uuid.h"
 
 enum { KEY_LONG = 'l', KEY_RECURSIVE = 'R', KEY_JSON = 'j', KEY_ZERO = '0' };
@@ -38,12 +41,12 @@ static const char *content_word(const struct node *n)
 
 static json_t *node_json(const char *name, size_t len, const struct node *n)
 {
-	json_t *j = json_pack("{s:o, s:s, s:s, s:I, s:i, s:i, s:i, s:I, s:I, s:I, s:I}", "name",
+	json_t *j = json_pack("{s:o, s:s, s:s, s:I, s:i, s:I, s:I, s:I, s:I, s:I, s:I}", "name",
 			      cmd_json_text(name, len), "kind", kind_word(n->kind), "state",
 			      state_word(n->state), "inode", (json_int_t)n->ino, "mode",
-			      (int)n->mode, "uid", (int)n->uid, "gid", (int)n->gid, "size",
-			      (json_int_t)n->size, "allocated", (json_int_t)n->alloc, "links",
-			      (json_int_t)n->nlink, "version", (json_int_t)n->version);
+			      (int)n->mode, "uid", (json_int_t)n->uid, "gid", (json_int_t)n->gid,
+			      "size", (json_int_t)n->size, "allocated", (json_int_t)n->alloc,
+			      "links", (json_int_t)n->nlink, "version", (json_int_t)n->version);
 
 	if (!j)
 		return NULL;
@@ -180,7 +183,7 @@ static int run_ls(const struct cmd *cmd, int argc, char **argv)
 	l.json = json ? json_array() : NULL;
 	for (int i = 1; i < line.argc || (i == 1 && line.argc == 1); i++) {
 		const char *path = line.argc == 1 ? "/" : line.argv[i];
-		int one = cmd_fail(cmd, path, list_path(&l, path));
+		int one = cmd_fail_path(cmd, l.lib, path, list_path(&l, path));
 
 		code = code ? code : one;
 	}
@@ -211,7 +214,56 @@ const struct cmd cmd_ls = {
 
 /* stat */
 
-static void print_node(const char *path, const struct node *n)
+/* What stat tells beyond the node itself. */
+struct more {
+	int64_t versions;         /* of the asset's content */
+	char root[HASH_TEXT_LEN]; /* of the last of them; "": empty content, or none yet */
+	struct buf target;        /* of a symlink */
+};
+
+static int note_version(void *arg, const struct report_version *v)
+{
+	struct more *m = arg;
+
+	m->versions++;
+	m->root[0] = '\0';
+	if (v->root)
+		hex_encode(v->root, HASH_LEN, m->root);
+	return 0;
+}
+
+static int find_more(struct library *lib, const struct node *n, struct more *m)
+{
+	int err = 0;
+
+	if (n->kind == NODE_SYMLINK)
+		return tree_readlink(lib, n->ino, &m->target);
+	if (n->kind == NODE_ASSET)
+		err = report_versions(lib, n->asset_id, note_version, m);
+	return err < 0 ? err : 0;
+}
+
+static void print_content(const struct node *n, const struct more *m)
+{
+	printf("content:   %s\nversions:  %lld\n", content_word(n), (long long)m->versions);
+	if (m->root[0])
+		printf("root:      %s\n", m->root);
+}
+
+static json_t *stat_json(const char *path, const struct node *n, const struct more *m)
+{
+	json_t *j = node_json(path, strlen(path), n);
+
+	if (j && n->kind == NODE_ASSET) {
+		json_object_set_new(j, "versions", json_integer(m->versions));
+		json_object_set_new(j, "root", m->root[0] ? json_string(m->root) : json_null());
+	}
+	if (j && n->kind == NODE_SYMLINK)
+		json_object_set_new(j, "target", cmd_json_text(buf_str(&m->target), m->target.len));
+	return j;
+}
+
+static void print_node(const char *path, const struct node *n, const struct more *more)
 {
 	char mode[11], when[32], id[UUID_TEXT_LEN];
 	struct uuid u;
@@ -219,22 +271,45 @@ static void print_node(const char *path, const struct node *n)
 	memcpy(u.b, n->asset_id, sizeof u.b);
 	uuid_format(&u, id);
 	format_mode(n, mode);
-	printf("path:      %s\nkind:      %s\nid:        %s\ninode:     %lld\nstate:     "
-	       "%s\nversion:   %lld\n",
-	       path, kind_word(n->kind), id, (long long)n->ino, state_word(n->state),
+	printf("path:      ");
+	cmd_print_name(path, strlen(path));
+	printf("\nkind:      %s\nid:        %s\ninode:     %lld\nstate:     %s\nversion:   %lld\n",
+	       kind_word(n->kind), id, (long long)n->ino, state_word(n->state),
 	       (long long)n->version);
 	printf("mode:      %s\nowner:     %u:%u\nlinks:     %lld\nsize:      %llu\nallocated: "
 	       "%llu\n",
 	       mode, n->uid, n->gid, (long long)n->nlink, (unsigned long long)n->size,
 	       (unsigned long long)n->alloc);
 	if (n->kind == NODE_ASSET)
-		printf("content:   %s\n", content_word(n));
+		print_content(n, more);
+	if (n->kind == NODE_SYMLINK) {
+		printf("target:    ");
+		cmd_print_name(buf_str(&more->target), more->target.len);
+		putchar('\n');
+	}
 	format_time(n->mtime_ns, when, sizeof when);
 	printf("modified:  %s\n", when);
 	format_time(n->ctime_ns, when, sizeof when);
 	printf("changed:   %s\n", when);
 	format_time(n->created_ns, when, sizeof when);
 	printf("created:   %s\n", when);
+}
+
+/* Shows one path: into `all`, or as text when that is NULL. An exit code. */
+static int show(const struct cmd *cmd, struct library *lib, const char *path, json_t *all)
+{
+	struct more more = { 0 };
+	struct node n;
+	int err = tree_resolve(lib, path, &n);
+
+	if (!err)
+		err = find_more(lib, &n, &more);
+	if (!err && all)
+		json_array_append_new(all, stat_json(path, &n, &more));
+	else if (!err)
+		print_node(path, &n, &more);
+	buf_release(&more.target);
+	return cmd_fail_path(cmd, lib, path, err);
 }
 
 static int run_stat(const struct cmd *cmd, int argc, char **argv)
@@ -255,15 +330,9 @@ static int run_stat(const struct cmd *cmd, int argc, char **argv)
 		return code;
 	all = json ? json_array() : NULL;
 	for (int i = 1; i < l.argc; i++) {
-		struct node n;
-		int err = tree_resolve(lib, l.argv[i], &n);
+		int one = show(cmd, lib, l.argv[i], all);
 
-		if (err)
-			code = cmd_fail(cmd, l.argv[i], err);
-		else if (json)
-			json_array_append_new(all, node_json(l.argv[i], strlen(l.argv[i]), &n));
-		else
-			print_node(l.argv[i], &n);
+		code = code ? code : one;
 	}
 	if (json && cmd_print_json(all))
 		code = CMD_FAILED;

@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -12,14 +13,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "cmd-mount.h"
 #include "cmd.h"
+#include "library/control.h"
 #include "util/cleanup.h"
 #include "util/err.h"
 #include "util/log.h"
+
+#define ANSWER_MS 5000
 
 static const struct cmd_option options[] = {
 	{ "foreground", 'f', NULL, "stay in the foreground, log to stderr" },
@@ -31,7 +36,8 @@ static const struct cmd_option options[] = {
 struct serving {
 	const char *library, *mountpoint;
 	struct mount_options *options;
-	int ready_fd; /* the parent waits for a byte here; -1: in the foreground */
+	bool nonempty; /* as in struct mount_request */
+	int ready_fd;  /* the parent waits for a byte here; -1: in the foreground */
 };
 
 /* The child's goodbye to the terminal. */
@@ -74,6 +80,21 @@ static const char *mount_advice(int err)
 	}
 }
 
+/* As other filesystems do, ours goes over a folder that is not empty; but that is seldom meant. */
+static void warn_hidden(const struct cmd *cmd, const char *mountpoint)
+{
+	CLEANUP_DIR DIR *d = cmd_is_automount(mountpoint) ? NULL : opendir(mountpoint);
+	struct dirent *e;
+
+	while (d && (e = readdir(d))) {
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		cmd_refuse(cmd, 0, mountpoint,
+			   "not empty; what is in it is hidden while the library is mounted");
+		return;
+	}
+}
+
 static int serve(const struct cmd *cmd, struct serving *s)
 {
 	struct library *lib;
@@ -86,6 +107,8 @@ static int serve(const struct cmd *cmd, struct serving *s)
 		       &code);
 	if (!lib)
 		return code;
+	if (!s->nonempty)
+		warn_hidden(cmd, s->mountpoint);
 	err = mount_new(lib, s->mountpoint, s->options, &m);
 	if (!err)
 		err = mount_serve(m, on_ready, s);
@@ -146,14 +169,58 @@ static int serve_in_background(const struct cmd *cmd, struct serving *s)
 	return got == 1 ? CMD_OK : wait_child(cmd, pid);
 }
 
-/* Remounting changes the kernel's read-only flag alone. */
-static int remount(const struct cmd *cmd, const char *mountpoint, const struct mount_options *o)
+/*
+ * Remounting changes the kernel's flags alone. A library that was mounted with ro is open for reading only, which shows in that it has no control
+ * socket: no remount makes it writable.
+ */
+static int remount(const struct cmd *cmd, const char *mountpoint, const struct mount_request *r)
 {
-	unsigned long flags = MS_REMOUNT | (o->read_only ? MS_RDONLY : 0) |
+	CLEANUP_FREE char *library = cmd_library_at(mountpoint);
+	const struct mount_options *o = &r->options;
+	unsigned long flags = MS_REMOUNT | r->remount_flags | (o->read_only ? MS_RDONLY : 0) |
 			      (o->dev ? 0 : MS_NODEV) | (o->suid ? 0 : MS_NOSUID) |
 			      (o->exec ? 0 : MS_NOEXEC);
 
-	return cmd_fail(cmd, mountpoint, mount(NULL, mountpoint, NULL, flags, NULL) ? -errno : 0);
+	if (!library)
+		return cmd_refuse(cmd, CMD_NOT_FOUND, mountpoint, "no library is mounted there");
+	if (!o->read_only && control_call(library, "{\"do\":\"status\"}", ANSWER_MS, NULL))
+		return cmd_refuse(cmd, CMD_DENIED, mountpoint,
+				  "was mounted read-only; to write, unmount it and mount it again");
+	if (mount(NULL, mountpoint, NULL, flags, NULL) == 0)
+		return CMD_OK;
+	if (errno == EBUSY)
+		return cmd_refuse(cmd, CMD_BUSY, mountpoint, "files are open for writing");
+	return cmd_fail(cmd, mountpoint, -errno);
+}
+
+/* Whether `inner` is `outer` or lies below it; both are full paths. */
+static bool lies_in(const char *inner, const char *outer)
+{
+	size_t len = strlen(outer);
+
+	return strncmp(inner, outer, len) == 0 &&
+	       (inner[len] == '/' || inner[len] == '\0' || len == 1);
+}
+
+/* The mistakes that would show only later, or in a riddle. An exit code. */
+static int check_places(const struct cmd *cmd, const char *library, const char *mountpoint)
+{
+	CLEANUP_BUF struct buf database = BUF_INIT;
+	struct stat st;
+
+	if (buf_printf(&database, "%s/garner.db", mountpoint))
+		return cmd_fail(cmd, NULL, -ENOMEM);
+	if (lies_in(library, mountpoint) || lies_in(mountpoint, library))
+		return cmd_refuse(cmd, CMD_USAGE, mountpoint,
+				  "mounted there, the library would lie in its own mount, or the "
+				  "mount in it; take another folder");
+	if (stat(mountpoint, &st) == 0 && !S_ISDIR(st.st_mode))
+		return cmd_refuse(cmd, CMD_NOT_FOUND, mountpoint,
+				  "not a folder; a mountpoint is one");
+	if (access(database.data, F_OK) == 0)
+		return cmd_refuse(cmd, CMD_USAGE, mountpoint,
+				  "a library itself; the library comes first, then the mountpoint");
+	return CMD_OK;
 }
 
 static int mount_library(const struct cmd *cmd, const char *library, const char *mountpoint,
@@ -161,18 +228,25 @@ static int mount_library(const struct cmd *cmd, const char *library, const char 
 {
 	CLEANUP_FREE char *from = NULL;
 	CLEANUP_FREE char *to = NULL;
-	struct serving s = { .options = &r->options, .ready_fd = -1 };
+	struct serving s = { .options = &r->options, .nonempty = r->nonempty, .ready_fd = -1 };
+	int code;
 
 	if (r->remount)
-		return remount(cmd, mountpoint, &r->options);
+		return remount(cmd, mountpoint, r);
 	from = realpath(library, NULL);
 	if (!from)
-		return cmd_fail(cmd, library, -errno);
-	to = realpath(mountpoint, NULL);
-	if (!to && errno != ENOTCONN)
+		return cmd_fail_library(cmd, library, -errno);
+	to = cmd_full_path(mountpoint);
+	if (!to && errno == ENOENT)
+		return cmd_refuse(cmd, CMD_NOT_FOUND, mountpoint,
+				  "there is no such folder to mount at; make it first");
+	if (!to)
 		return cmd_fail(cmd, mountpoint, -errno);
+	code = check_places(cmd, from, to);
+	if (code)
+		return code;
 	s.library = from;
-	s.mountpoint = to ? to : mountpoint;
+	s.mountpoint = to;
 	return foreground ? serve(cmd, &s) : serve_in_background(cmd, &s);
 }
 

@@ -14,6 +14,8 @@ struct mount_request {
 	struct mount_options options;
 	struct buf kernel; /* further options for the kernel; owned */
 	bool remount;
+	bool nonempty;               /* no warning for a mountpoint that is not empty */
+	unsigned long remount_flags; /* MS_* that `kernel` stands for */
 };
 
 /* The defaults for the calling user: root mounts for all users, with special files and set-uid, as a disk is. */

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What subcommands print: JSON, sizes, names, progress. */
+/* What subcommands print: sizes, names, progress. */
 #include "config.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cmd.h"
@@ -12,68 +11,9 @@
 #include "util/cleanup.h"
 #include "util/time.h"
 #include "util/utf8.h"
-#include "util/uuid.h"
 
 #define NS_PER_S INT64_C(1000000000)
 #define SHOW_EVERY_NS (NS_PER_S / 10)
-
-int cmd_print_json(json_t *value)
-{
-	int bad = !value || json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
-
-	json_decref(value);
-	return bad || putchar('\n') == EOF ? CMD_FAILED : CMD_OK;
-}
-
-json_t *cmd_json_text(const char *text, size_t len)
-{
-	CLEANUP_BUF struct buf out = BUF_INIT;
-	size_t at = 0;
-	int err = 0;
-
-	while (at < len && !err) {
-		size_t n = utf8_char_len(text + at, len - at);
-		unsigned char raw = (unsigned char)text[at];
-
-		if (n) {
-			err = buf_add(&out, text + at, n);
-		} else {
-			/* U+DC80 + (byte - 0x80): no character, so JSON cannot hold it raw; spelled out as text */
-			err = buf_printf(&out, "\\udc%02x", raw);
-			n = 1;
-		}
-		at += n;
-	}
-	return err ? NULL : json_stringn(buf_str(&out), out.len);
-}
-
-json_t *cmd_json_time(int64_t ns)
-{
-	int64_t s = ns / NS_PER_S, rest = ns % NS_PER_S;
-	char text[64], full[96];
-	struct tm tm;
-	time_t t;
-
-	if (rest < 0) {
-		rest += NS_PER_S;
-		s--;
-	}
-	t = (time_t)s;
-	if (!gmtime_r(&t, &tm) || !strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm))
-		return json_null();
-	snprintf(full, sizeof full, "%s.%09lldZ", text, (long long)rest);
-	return json_string(full);
-}
-
-json_t *cmd_json_uuid(const uint8_t id[16])
-{
-	char text[UUID_TEXT_LEN];
-	struct uuid u;
-
-	memcpy(u.b, id, sizeof u.b);
-	uuid_format(&u, text);
-	return json_string(text);
-}
 
 char *cmd_size(uint64_t bytes, char *out)
 {
@@ -89,21 +29,99 @@ char *cmd_size(uint64_t bytes, char *out)
 	return out;
 }
 
-int cmd_show_name(struct buf *out, const char *name, size_t len)
+/* Whether the character at `text`, of `n` bytes, would move the cursor, end a line, or turn the order of what follows. */
+static bool is_control(const char *text, size_t n)
+{
+	unsigned char a = (unsigned char)text[0], b = n > 1 ? (unsigned char)text[1] : 0;
+	unsigned char c = n > 2 ? (unsigned char)text[2] : 0;
+
+	if (n == 1)
+		return a < ' ' || a == 127;
+	if (n == 2)
+		return a == 0xc2 && b < 0xa0;
+	return a == 0xe2 && ((b == 0x80 && (c == 0x8e || c == 0x8f || (c >= 0xa8 && c <= 0xae))) ||
+			     (b == 0x81 && c >= 0xa6 && c <= 0xa9));
+}
+
+static bool has_odd_bytes(const char *name, size_t len)
+{
+	if (len >= 2 && memcmp(name, "$'", 2) == 0)
+		return true;
+	for (size_t at = 0; at < len;) {
+		size_t n = utf8_char_len(name + at, len - at);
+
+		if (n == 0 || is_control(name + at, n))
+			return true;
+		at += n;
+	}
+	return false;
+}
+
+static int add_escaped(struct buf *out, const char *text, size_t n)
 {
 	int err = 0;
 
+	if (n == 1 && (*text == '\'' || *text == '\\'))
+		return buf_printf(out, "\\%c", *text);
+	if (n && !is_control(text, n))
+		return buf_add(out, text, n);
+	if (n == 1 && *text == '\n')
+		return buf_add_str(out, "\\n");
+	if (n == 1 && *text == '\t')
+		return buf_add_str(out, "\\t");
+	for (size_t i = 0; i < (n ? n : 1) && !err; i++)
+		err = buf_printf(out, "\\x%02x", (unsigned char)text[i]);
+	return err;
+}
+
+int cmd_quote_name(struct buf *out, const char *name, size_t len)
+{
+	int err;
+
+	if (!has_odd_bytes(name, len))
+		return buf_add(out, name, len);
+	err = buf_add_str(out, "$'");
 	for (size_t at = 0; at < len && !err;) {
 		size_t n = utf8_char_len(name + at, len - at);
-		unsigned char first = (unsigned char)name[at];
 
-		if (n == 0 || first < ' ' || first == 127)
-			err = buf_add_byte(out, '?');
-		else
-			err = buf_add(out, name + at, n);
+		err = add_escaped(out, name + at, n);
 		at += n ? n : 1;
 	}
-	return err;
+	return err ? err : buf_add_byte(out, '\'');
+}
+
+/* Whether a shell would take the name for something else than one word. */
+static bool is_shell_word(const char *name, size_t len)
+{
+	if (len == 0 || *name == '~' || *name == '#')
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (strchr(" !\"$&'()*;<=>?[\\]^`{|}", name[i]))
+			return false;
+	return true;
+}
+
+int cmd_show_name(struct buf *out, const char *name, size_t len)
+{
+	int err;
+
+	if (!isatty(STDOUT_FILENO))
+		return buf_add(out, name, len);
+	if (has_odd_bytes(name, len) || is_shell_word(name, len))
+		return cmd_quote_name(out, name, len);
+	err = buf_add_byte(out, '\'');
+	for (size_t i = 0; i < len && !err; i++)
+		err = name[i] == '\'' ? buf_add_str(out, "'\\''")
+				      : buf_add_byte(out, (unsigned char)name[i]);
+	return err ? err : buf_add_byte(out, '\'');
+}
+
+void cmd_print_name(const char *name, size_t len)
+{
+	CLEANUP_BUF struct buf quoted = BUF_INIT;
+
+	if (!cmd_quote_name(&quoted, name, len))
+		fwrite(quoted.data, 1, quoted.len, stdout);
 }
 
 void cmd_progress_begin(struct cmd_progress *p, const char *what)

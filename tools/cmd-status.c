@@ -11,6 +11,7 @@
 #include "library/control.h"
 #include "library/report.h"
 #include "library/sealer.h"
+#include "util/cleanup.h"
 #include "util/parse.h"
 #include "util/time.h"
 
@@ -53,11 +54,60 @@ static void print_free(const char *path)
 	       cmd_size((uint64_t)st.f_blocks * st.f_frsize, total));
 }
 
-static void print_report(const char *path, const struct report *r, const json_t *mounted)
+static long long number(const json_t *object, const char *name)
+{
+	return json_integer_value(json_object_get(object, name));
+}
+
+/* What the mount says of its queue. */
+static void print_sealing(const json_t *sealing)
+{
+	const char *error = json_string_value(json_object_get(sealing, "last_error"));
+	const char *at = json_string_value(json_object_get(sealing, "last_error_at"));
+	char a[16], b[16], c[16];
+
+	printf("sealing:   %lld files waiting, %s; since the mount %lld done, %s, of which %s "
+	       "new\n",
+	       number(sealing, "pending_files"),
+	       cmd_size((uint64_t)number(sealing, "pending_bytes"), a),
+	       number(sealing, "sealed_files"),
+	       cmd_size((uint64_t)number(sealing, "sealed_bytes"), b),
+	       cmd_size((uint64_t)number(sealing, "new_bytes"), c));
+	if (error)
+		printf("trouble:   %s, at inode %lld, %s\n", error,
+		       number(sealing, "last_error_ino"), at ? at : "");
+}
+
+/* Where it is mounted and by whom; a mount for reading only has no control socket and says nothing of itself. */
+static void print_mount(const char *at, const json_t *mounted)
+{
+	const json_t *files = json_object_get(mounted, "files");
+
+	if (!at && !mounted) {
+		printf("mounted:   no\n");
+		return;
+	}
+	printf("mounted:   ");
+	if (at)
+		cmd_print_name(at, strlen(at));
+	else
+		printf("yes");
+	if (!mounted) {
+		printf(", read-only or not answering\n");
+		return;
+	}
+	printf(", by process %lld\nopen:      %lld files, %lld for writing\n",
+	       number(mounted, "pid"), number(files, "open"), number(files, "writing"));
+	print_sealing(json_object_get(mounted, "sealing"));
+}
+
+static void print_report(const char *path, const struct report *r)
 {
 	char a[16], b[16];
 
-	printf("library:   %s\n", path);
+	printf("library:   ");
+	cmd_print_name(path, strlen(path));
+	putchar('\n');
 	printf("tree:      %llu folders, %llu assets, %llu others; %s\n",
 	       (unsigned long long)r->folders, (unsigned long long)r->assets,
 	       (unsigned long long)r->others, cmd_size(r->bytes, a));
@@ -69,15 +119,23 @@ static void print_report(const char *path, const struct report *r, const json_t 
 	       (unsigned long long)r->objects, cmd_size(r->object_bytes, a),
 	       (unsigned long long)r->chunks, cmd_size(r->chunk_bytes, b));
 	print_free(path);
-	if (!mounted) {
-		printf("mounted:   no\n");
-		return;
+}
+
+static int show_status(const char *path, const struct report *r, bool json)
+{
+	CLEANUP_FREE char *at = cmd_mountpoint_of(path);
+	json_t *mounted = ask_mount(path), *all;
+
+	if (!json) {
+		print_report(path, r);
+		print_mount(at, mounted);
+		json_decref(mounted);
+		return CMD_OK;
 	}
-	printf("mounted:   yes, by process %lld\n",
-	       (long long)json_integer_value(json_object_get(mounted, "pid")));
-	if (json_is_string(json_object_get(mounted, "last_error")))
-		printf("trouble:   %s\n",
-		       json_string_value(json_object_get(mounted, "last_error")));
+	all = report_json(path, r);
+	json_object_set_new(all, "mountpoint", at ? cmd_json_text(at, strlen(at)) : json_null());
+	json_object_set_new(all, "mount", mounted ? mounted : json_null());
+	return cmd_print_json(all);
 }
 
 static int run_status(const struct cmd *cmd, int argc, char **argv)
@@ -85,7 +143,6 @@ static int run_status(const struct cmd *cmd, int argc, char **argv)
 	struct cmd_line l;
 	struct library *lib;
 	struct report r;
-	json_t *mounted, *all;
 	bool json = false;
 	int key, code;
 
@@ -99,17 +156,7 @@ static int run_status(const struct cmd *cmd, int argc, char **argv)
 		return code;
 	code = cmd_fail(cmd, l.argv[0], report_library(lib, &r));
 	library_close(lib);
-	if (code)
-		return code;
-	mounted = ask_mount(l.argv[0]);
-	if (!json) {
-		print_report(l.argv[0], &r, mounted);
-		json_decref(mounted);
-		return CMD_OK;
-	}
-	all = report_json(l.argv[0], &r);
-	json_object_set_new(all, "mount", mounted ? mounted : json_null());
-	return cmd_print_json(all);
+	return code ? code : show_status(l.argv[0], &r, json);
 }
 
 static const struct cmd_option status_options[] = {
@@ -129,6 +176,23 @@ const struct cmd cmd_status = {
 
 /* sync */
 
+static int fail_sync(const struct cmd *cmd, const char *path, int err)
+{
+	if (err == -ETIMEDOUT)
+		return cmd_refuse(
+			cmd, CMD_FAILED, path,
+			"not everything was sealed in that time; the rest is sealed later");
+	return cmd_fail_library(cmd, path, err);
+}
+
+/* What is open for writing or mapped cannot be sealed; that is no failure, but worth a word. */
+static void tell_skipped(long long skipped)
+{
+	if (skipped)
+		fprintf(stderr, "garner sync: left out what is still open for writing: %lld %s\n",
+			skipped, skipped == 1 ? "file" : "files");
+}
+
 /* Nobody mounts it: this process takes up the drafts and seals them. */
 static int seal_here(const struct cmd *cmd, const char *path, int64_t deadline_ns)
 {
@@ -142,7 +206,7 @@ static int seal_here(const struct cmd *cmd, const char *path, int64_t deadline_n
 	if (!err)
 		err = sealer_sync(lib, deadline_ns, NULL);
 	library_close(lib);
-	return cmd_fail(cmd, path, err);
+	return fail_sync(cmd, path, err);
 }
 
 static int seal_in_mount(const struct cmd *cmd, const char *path, int timeout_ms, bool *absent)
@@ -156,8 +220,10 @@ static int seal_in_mount(const struct cmd *cmd, const char *path, int timeout_ms
 	*absent = err == -ENOENT || err == -ECONNREFUSED;
 	if (!err)
 		err = (int)json_integer_value(json_object_get(answer, "errno"));
+	if (!err)
+		tell_skipped(number(answer, "skipped"));
 	json_decref(answer);
-	return *absent ? CMD_OK : cmd_fail(cmd, path, err);
+	return *absent ? CMD_OK : fail_sync(cmd, path, err);
 }
 
 static int run_sync(const struct cmd *cmd, int argc, char **argv)

@@ -72,6 +72,13 @@ static int former_path(struct library *lib, const struct item *it, struct buf *o
 	return err ? err : buf_add_str(out, it->name);
 }
 
+static void print_item(const struct item *it, const struct buf *path)
+{
+	printf("%10lld  %12llu  ", (long long)it->ino, (unsigned long long)it->size);
+	cmd_print_name(path->data, path->len);
+	putchar('\n');
+}
+
 static int list_trash(const struct cmd *cmd, struct library *lib, const struct items *all,
 		      bool json)
 {
@@ -80,7 +87,6 @@ static int list_trash(const struct cmd *cmd, struct library *lib, const struct i
 	for (size_t i = 0; i < all->count; i++) {
 		const struct item *it = &all->list[i];
 		CLEANUP_BUF struct buf path = BUF_INIT;
-		CLEANUP_BUF struct buf shown = BUF_INIT;
 		int err = former_path(lib, it, &path);
 
 		if (err) {
@@ -93,9 +99,8 @@ static int list_trash(const struct cmd *cmd, struct library *lib, const struct i
 						"path", cmd_json_text(path.data, path.len), "size",
 						(json_int_t)it->size, "deleted",
 						cmd_json_time(it->deleted_ns)));
-		else if (!cmd_show_name(&shown, path.data, path.len))
-			printf("%10lld  %12llu  %s\n", (long long)it->ino,
-			       (unsigned long long)it->size, buf_str(&shown));
+		else
+			print_item(it, &path);
 	}
 	return json ? cmd_print_json(list) : CMD_OK;
 }
@@ -122,12 +127,13 @@ static int64_t find_item(struct library *lib, const struct items *all, const cha
 static int restore_item(struct library *lib, const struct actor *who, int64_t ino)
 {
 	CLEANUP_BUF struct buf path = BUF_INIT;
-	CLEANUP_BUF struct buf shown = BUF_INIT;
 	struct node n;
 	int err = tree_restore(lib, who, ino, &n);
 
-	if (!err && !tree_path(lib, n.ino, &path) && !cmd_show_name(&shown, path.data, path.len))
-		printf("%s\n", buf_str(&shown));
+	if (!err && !tree_path(lib, n.ino, &path)) {
+		cmd_print_name(path.data, path.len);
+		putchar('\n');
+	}
 	return err;
 }
 
@@ -141,7 +147,9 @@ static int act_on(const struct cmd *cmd, struct library *lib, const struct items
 
 	for (int i = 0; i < count; i++) {
 		int64_t ino = find_item(lib, all, names[i]);
-		int one = cmd_fail(cmd, names[i], ino ? act(lib, &who, ino) : -ENOENT);
+		int one = ino ? cmd_fail(cmd, names[i], act(lib, &who, ino))
+			      : cmd_refuse(cmd, CMD_NOT_FOUND, names[i],
+					   "not in the trash; 'garner restore LIBRARY' lists it");
 
 		code = code ? code : one;
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The subcommands that change the tree: mkdir, mv, rm, restore, purge. Each tells a running mount before it returns. */
+/* The subcommands that change the tree: mkdir, mv, rm. Each tells a running mount before it returns. */
 #include "config.h"
 
 #include <errno.h>
@@ -32,15 +32,30 @@ static void end(struct change *c)
 	library_close(c->lib);
 }
 
-enum {
-	KEY_PARENTS = 'p',
-	KEY_RECURSIVE = 'r',
-	KEY_FORCE = 'f',
-	KEY_NO_CLOBBER = 'n',
-	KEY_ALL = 256
-};
+enum { KEY_PARENTS = 'p', KEY_RECURSIVE = 'r', KEY_FORCE = 'f', KEY_NO_CLOBBER = 'n' };
 
 /* mkdir */
+
+/* cmd_fail_path() with what can be said of a change of the tree. */
+static int tell(const struct change *c, const char *path, int err)
+{
+	if (err == -EINVAL && path[strspn(path, "/")] == '\0')
+		return cmd_refuse(c->cmd, CMD_FAILED, path,
+				  "the top folder cannot be made, moved or removed");
+	return cmd_fail_path(c->cmd, c->lib, path, err);
+}
+
+static int tell_mkdir(const struct change *c, const char *path, int err)
+{
+	struct node n;
+
+	if (err == -ENOENT && strchr(path, '/') && !cmd_path_below(c->lib, path))
+		return cmd_refuse(c->cmd, CMD_NOT_FOUND, path,
+				  "the folder to make it in does not exist; --parents makes it");
+	if (err == -EINVAL && !tree_resolve(c->lib, path, &n))
+		err = -EEXIST;
+	return tell(c, path, err);
+}
 
 static int make_folder(struct change *c, const char *path, struct node *out)
 {
@@ -99,7 +114,7 @@ static int run_mkdir(const struct cmd *cmd, int argc, char **argv)
 		return code;
 	for (int i = 1; i < l.argc; i++) {
 		int err = parents ? make_parents(&c, l.argv[i]) : make_folder(&c, l.argv[i], &n);
-		int one = cmd_fail(cmd, l.argv[i], err);
+		int one = tell_mkdir(&c, l.argv[i], err);
 
 		code = code ? code : one;
 	}
@@ -171,6 +186,32 @@ static int move(struct change *c, const char *from, const char *to, bool many, u
 	return err;
 }
 
+static int tell_mv(const struct change *c, const char *from, const char *to, int err)
+{
+	struct node n;
+
+	switch (err) {
+	case -EINVAL:
+		if (from[strspn(from, "/")])
+			return cmd_refuse(c->cmd, CMD_FAILED, from,
+					  "cannot be moved into itself, or to that name");
+		break;
+	case -ENOENT:
+		if (tree_resolve(c->lib, from, &n) == 0)
+			return cmd_refuse(c->cmd, CMD_NOT_FOUND, to,
+					  "the folder to move to does not exist");
+		break;
+	case -ENOTDIR:
+		return cmd_refuse(c->cmd, CMD_NOT_FOUND, to, "not a folder");
+	case -EEXIST:
+	case -ENOTEMPTY:
+		return cmd_refuse(c->cmd, CMD_FAILED, from, "the new name is taken");
+	default:
+		break;
+	}
+	return tell(c, from, err);
+}
+
 static int run_mv(const struct cmd *cmd, int argc, char **argv)
 {
 	struct change c;
@@ -187,8 +228,8 @@ static int run_mv(const struct cmd *cmd, int argc, char **argv)
 	if (code)
 		return code;
 	for (int i = 1; i < l.argc - 1; i++) {
-		int one = cmd_fail(cmd, l.argv[i],
-				   move(&c, l.argv[i], l.argv[l.argc - 1], l.argc > 3, flags));
+		const char *to = l.argv[l.argc - 1];
+		int one = tell_mv(&c, l.argv[i], to, move(&c, l.argv[i], to, l.argc > 3, flags));
 
 		code = code ? code : one;
 	}
@@ -230,6 +271,14 @@ static int remove_path(struct change *c, const char *path, bool recursive)
 	return -EISDIR;
 }
 
+static int tell_rm(const struct change *c, const char *path, int err)
+{
+	if (err == -EISDIR)
+		return cmd_refuse(c->cmd, CMD_FAILED, path,
+				  "a folder; --recursive moves it to the trash with what is in it");
+	return tell(c, path, err);
+}
+
 static int run_rm(const struct cmd *cmd, int argc, char **argv)
 {
 	struct change c;
@@ -249,7 +298,7 @@ static int run_rm(const struct cmd *cmd, int argc, char **argv)
 		return code;
 	for (int i = 1; i < l.argc; i++) {
 		int err = remove_path(&c, l.argv[i], recursive);
-		int one = force && err == -ENOENT ? CMD_OK : cmd_fail(cmd, l.argv[i], err);
+		int one = force && err == -ENOENT ? CMD_OK : tell_rm(&c, l.argv[i], err);
 
 		code = code ? code : one;
 	}

@@ -3,10 +3,8 @@
 #include "config.h"
 
 #include <errno.h>
-#include <mntent.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "cmd.h"
 #include "fuse/mount.h"
@@ -18,26 +16,6 @@ static const struct cmd_option options[] = {
 	{ "lazy", 'l', NULL, "take the name away now, even if files are in use" },
 	{ 0 },
 };
-
-/* The library mounted at `mountpoint` (the topmost mount there), to be freed; NULL when there is none. */
-static char *find_library(const char *mountpoint)
-{
-	CLEANUP_FREE char *full = realpath(mountpoint, NULL);
-	const char *wanted = full ? full : mountpoint; /* a dead mount has no real path */
-	FILE *table = setmntent("/proc/self/mounts", "r");
-	struct mntent *e;
-	char *found = NULL;
-
-	while (table && (e = getmntent(table))) {
-		if (strcmp(e->mnt_dir, wanted) != 0)
-			continue;
-		free(found);
-		found = strcmp(e->mnt_type, "fuse.garner") == 0 ? strdup(e->mnt_fsname) : NULL;
-	}
-	if (table)
-		endmntent(table);
-	return found;
-}
 
 static int wait_for_daemon(const struct cmd *cmd, const char *library)
 {
@@ -52,6 +30,7 @@ static int wait_for_daemon(const struct cmd *cmd, const char *library)
 static int run(const struct cmd *cmd, int argc, char **argv)
 {
 	CLEANUP_FREE char *library = NULL;
+	CLEANUP_FREE char *at = NULL;
 	struct cmd_line l;
 	bool lazy = false;
 	int key, err;
@@ -61,25 +40,28 @@ static int run(const struct cmd *cmd, int argc, char **argv)
 		lazy = lazy || key == 'l';
 	if (key == CMD_STOP)
 		return l.exit;
-	library = find_library(l.argv[0]);
+	at = cmd_full_path(l.argv[0]);
+	library = cmd_library_at(l.argv[0]);
 	if (!library) {
-		fprintf(stderr, "garner umount: %s: no library is mounted there\n", l.argv[0]);
-		return CMD_NOT_FOUND;
+		free(at);
+		at = cmd_mountpoint_of(l.argv[0]);
+		library = at ? realpath(l.argv[0], NULL) : NULL;
 	}
-	err = mount_detach(l.argv[0], lazy);
+	if (!library)
+		return cmd_refuse(cmd, CMD_NOT_FOUND, l.argv[0], "no library is mounted there");
+	err = mount_detach(at, lazy);
 	if (err == -EBUSY)
-		fprintf(stderr,
-			"garner umount: files are in use ('fuser -vm %s' shows by whom); --lazy "
-			"unmounts all the same\n",
-			l.argv[0]);
+		return cmd_refuse(cmd, CMD_BUSY, at,
+				  "files in it are in use ('fuser -vm' shows by whom); --lazy "
+				  "unmounts all the same");
 	if (err)
-		return cmd_fail(cmd, l.argv[0], err);
+		return cmd_fail(cmd, at, err);
 	return lazy ? CMD_OK : wait_for_daemon(cmd, library);
 }
 
 const struct cmd cmd_umount = {
 	.name = "umount",
-	.operands = "MOUNTPOINT",
+	.operands = "MOUNTPOINT|LIBRARY",
 	.summary = "Unmount a library",
 	.options = options,
 	.min_operands = 1,

@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "util/buf.h"
+#include "util/cleanup.h"
 #include "util/err.h"
 
 #define MAX_OPTIONS 32
@@ -161,21 +163,34 @@ int cmd_exit_of(int err)
 	}
 }
 
+static void print_about(const struct cmd *cmd, const char *what)
+{
+	CLEANUP_BUF struct buf quoted = BUF_INIT;
+
+	fprintf(stderr, "garner %s: ", cmd->name);
+	if (what && !cmd_quote_name(&quoted, what, strlen(what)))
+		fprintf(stderr, "%s: ", quoted.len ? quoted.data : "''");
+}
+
 int cmd_fail(const struct cmd *cmd, const char *what, int err)
 {
-	if (err)
-		fprintf(stderr, "garner %s: %s%s%s\n", cmd->name, what ? what : "",
-			what ? ": " : "", err_text(err));
+	if (err) {
+		print_about(cmd, what);
+		fprintf(stderr, "%s\n", err_text(err));
+	}
 	return cmd_exit_of(err);
 }
 
-struct library *cmd_open(const struct cmd *cmd, const char *path, int flags, int *exit_code)
+int cmd_refuse(const struct cmd *cmd, int code, const char *what, const char *format, ...)
 {
-	struct library *lib = NULL;
-	int err = library_open(path, flags, &lib);
+	va_list args;
 
-	*exit_code = cmd_fail(cmd, path, err);
-	return err ? NULL : lib;
+	print_about(cmd, what);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+	return code;
 }
 
 struct actor cmd_actor(void)

@@ -67,17 +67,41 @@ int cmd_usage(const struct cmd *cmd, const char *format, ...) __attribute__((for
 /* Prints "garner CMD: WHAT: text of err" on stderr (what: may be NULL) and returns the exit code that stands for err. 0 gives CMD_OK and prints nothing. */
 int cmd_fail(const struct cmd *cmd, const char *what, int err);
 int cmd_exit_of(int err);
+/* Prints "garner CMD: WHAT: why" on stderr and returns `code`. */
+int cmd_refuse(const struct cmd *cmd, int code, const char *what, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
 
-/* Opens a library for a subcommand; failure is told. *exit is set and NULL returned. */
+/* Opens a library for a subcommand; failure is told, with advice. *exit is set and NULL returned. */
 struct library *cmd_open(const struct cmd *cmd, const char *path, int flags, int *exit);
+/* cmd_fail() for what library_open() or a mount of the library at `path` gave, with advice. */
+int cmd_fail_library(const struct cmd *cmd, const char *path, int err);
+/* Where in the library a path of its mount leads: a pointer into `path`, or to "/"; NULL when it does not lead there. */
+const char *cmd_path_below(struct library *lib, const char *path);
+/* cmd_fail() for a path within the library, with advice when it seems to be one outside of it. */
+int cmd_fail_path(const struct cmd *cmd, struct library *lib, const char *path, int err);
+
+/*
+ * What the table of mounts says; all are to be freed, NULL: there is none (or no memory). The library that is mounted at a path (the topmost mount
+ * there), where a library is mounted, and the full path of a mountpoint, also of one whose daemon is dead.
+ */
+char *cmd_library_at(const char *mountpoint);
+char *cmd_mountpoint_of(const char *library);
+char *cmd_full_path(const char *path);
+/* Whether a full path is one that waits to be mounted when it is used: whoever is to mount there must not look into it. */
+bool cmd_is_automount(const char *mountpoint);
 
 /* Who runs the command, for journal and new nodes. */
 struct actor cmd_actor(void);
 
-/* Prints JSON on stdout with a newline and drops the reference. Returns CMD_OK, or CMD_FAILED when stdout cannot be written. */
+/* Prints JSON on stdout with a newline and drops the reference; NULL: there was no memory for it. Returns CMD_OK, or CMD_FAILED, which was told. */
 int cmd_print_json(json_t *value);
-/* A string for JSON; bytes that are not UTF-8 become U+DCxx escapes as Python's surrogateescape does (never fails but for memory). */
+/*
+ * A string for cmd_print_json() alone. Bytes that are not UTF-8 are printed as the escapes \udc80 to \udcff (lone surrogates, as PEP 383
+ * does), so that nothing is lost. NULL without memory.
+ */
 json_t *cmd_json_text(const char *text, size_t len);
+/* JSON that the journal holds, for cmd_print_json() alone; JSON's null when there is none. */
+json_t *cmd_json_stored(const char *text);
 /* The time as JSON text in RFC 3339 UTC with nanoseconds. */
 json_t *cmd_json_time(int64_t ns);
 json_t *cmd_json_uuid(const uint8_t id[16]);
@@ -96,7 +120,14 @@ void cmd_progress_end(struct cmd_progress *p);
 /* "1.4 MiB"; `out` has at least 16 bytes. Returns out. */
 char *cmd_size(uint64_t bytes, char *out);
 
-/* A name for people on a terminal: control characters and invalid UTF-8 shown as ?; as it is otherwise. Appends to `out`. */
+/*
+ * Appends a name as text on one line: as it is, or as the shell word $'…' with escapes if there are bytes in it that are not UTF-8, that control a terminal,
+ * or that begin such a word. 0 or -ENOMEM.
+ */
+int cmd_quote_name(struct buf *out, const char *name, size_t len);
+/* The same on stdout. */
+void cmd_print_name(const char *name, size_t len);
+/* Appends a name of a list as ls(1) does: on a terminal as a shell would read it back, else its bytes. 0 or -ENOMEM. */
 int cmd_show_name(struct buf *out, const char *name, size_t len);
 
 extern const struct cmd *const cmd_all[]; /* NULL-terminated, in the order of --help */

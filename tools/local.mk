@@ -7,9 +7,11 @@ garner_SOURCES = \
 	tools/cmd-gc.c \
 	tools/cmd-history.c \
 	tools/cmd-init.c \
+	tools/cmd-json.c \
 	tools/cmd-ls.c \
 	tools/cmd-mount.c \
 	tools/cmd-mount.h \
+	tools/cmd-open.c \
 	tools/cmd-print.c \
 	tools/cmd-status.c \
 	tools/cmd-trash.c \

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include "cmd-mount.h"
@@ -157,9 +158,18 @@ static int take(struct mount_request *r, const char *word)
 		r->remount = true;
 		return 0;
 	}
+	if (strcmp(word, "nonempty") == 0) {
+		r->nonempty = true;
+		return 0;
+	}
 	if (strncmp(word, "x-", 2) == 0 || strncmp(word, "comment=", 8) == 0 ||
+	    strncmp(word, "user=", 5) == 0 ||
 	    among(word, ignored, sizeof ignored / sizeof *ignored))
 		return 0;
+	if (strcmp(word, "sync") == 0)
+		r->remount_flags |= MS_SYNCHRONOUS;
+	if (strcmp(word, "dirsync") == 0)
+		r->remount_flags |= MS_DIRSYNC;
 	if (among(word, generic, sizeof generic / sizeof *generic))
 		return buf_printf(&r->kernel, "%s%s", r->kernel.len ? "," : "", word);
 	return -EINVAL;

@@ -63,6 +63,8 @@ static void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const 
 {
 	struct actor who = mount_actor(req);
 
+	if (strcmp(name, "system.posix_acl_access") == 0 && kills_sgid(req, (int64_t)ino))
+		flags |= TREE_XATTR_KILL_SGID;
 	mount_reply_err(req, tree_xattr_set(mount_of(req)->lib, &who, (int64_t)ino, name, value,
 					    size, flags));
 }
