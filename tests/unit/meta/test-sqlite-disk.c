@@ -60,16 +60,16 @@ static int own_mounts(void)
 {
 	if (unshare(geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWUSER | CLONE_NEWNS) < 0)
 		return -errno;
-	return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ? -errno : 0;
+	return mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0 ? -errno : 0;
 }
 
 static int make_read_only(void)
 {
 	int err = own_mounts();
 
-	if (!err && mount(place.folder, place.folder, NULL, MS_BIND, NULL) < 0)
+	if (!err && mount(place.folder, place.folder, "none", MS_BIND, NULL) < 0)
 		err = -errno;
-	if (!err && mount(NULL, place.folder, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL) < 0)
+	if (!err && mount("none", place.folder, "none", MS_BIND | MS_REMOUNT | MS_RDONLY, NULL) < 0)
 		err = -errno;
 	return err;
 }

@@ -21,7 +21,7 @@
 #include "util/err.h"
 #include "util/io.h"
 
-enum { POWER_SECTOR = 512, POWER_FILES = 2, POWER_CUTS = 60, POWER_OPERATIONS = 2500 };
+enum { POWER_SECTOR = 512, POWER_FILES = 2, POWER_CUTS = 36, POWER_OPERATIONS = 1300 };
 
 /* Calls until the next cut, at most: as a rule, and where it is likely to hurt. */
 enum { POWER_FAR = 2500, POWER_NEAR = 60 };
@@ -302,7 +302,7 @@ static void end(void)
 
 static void apply_pair(struct meta *m, struct meta_op *op, int64_t number)
 {
-	static const char large[9000];
+	static const char large[25000];
 
 	meta_op_reset(op);
 	meta_test_add(op, number, "a", "left");
@@ -327,7 +327,7 @@ START_TEST(a_power_cut_takes_nothing_that_was_synced)
 			ck_assert(folder_synced);
 			synced_number = number;
 		}
-		if (any(2000) == 0)
+		if (any(1000) == 0)
 			ck_assert_int_eq(meta_tidy(m), 0);
 		if (cut_made) {
 			check_cut(number, 0);
@@ -347,7 +347,7 @@ START_TEST(a_power_cut_takes_no_ids)
 	begin();
 	struct meta *m = meta_test_open(&place, &meta_test_drivers[0], 0);
 
-	for (int64_t number = 1; number <= 60; number++) {
+	for (int64_t number = 1; number <= 25; number++) {
 		int64_t id = 0;
 
 		for (int i = 0; i < 700; i++)
