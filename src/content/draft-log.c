@@ -25,11 +25,6 @@ int draft_map_set_locked(struct draft *d, const struct extent *e)
 
 	if (!e->len)
 		return 0;
-	/* Beyond the end, what lies between becomes zeros in the map and has to be said in the log as well. */
-	if (e->start > d->map.size) {
-		mark.start = d->map.size;
-		mark.len += e->start - d->map.size;
-	}
 	err = extent_set(&d->map, e);
 	if (!err && extent_set(&d->dirty, &mark))
 		d->rewrite = true;
