@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -95,6 +96,17 @@ static void warn_hidden(const struct cmd *cmd, const char *mountpoint)
 	}
 }
 
+/* Each file that is open in the mount takes a descriptor or two here: as many as we may have. */
+static void raise_files(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+		files.rlim_cur = files.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &files);
+	}
+}
+
 static int serve(const struct cmd *cmd, struct serving *s)
 {
 	struct library *lib;
@@ -102,6 +114,7 @@ static int serve(const struct cmd *cmd, struct serving *s)
 	const char *advice;
 	int code, err;
 
+	raise_files();
 	lib = cmd_open(cmd, s->library,
 		       s->options->read_only ? LIBRARY_RDONLY | LIBRARY_MOUNT : LIBRARY_MOUNT,
 		       &code);

@@ -29,7 +29,8 @@
 
 enum {
 	FILES_SHARDS = 64,
-	FILES_IDLE_MAX = 1024, /* drafts kept open that nobody uses, in wait for their seal */
+	FILES_IDLE_MAX = 1024, /* drafts kept open that nobody uses, in wait for their seal; … */
+	FILES_IDLE_SHARE = 8,  /* … at most this part of RLIMIT_NOFILE */
 };
 
 enum file_phase { FILE_SEALED, FILE_DRAFT, FILE_SEALING, FILE_COMMIT, FILE_GONE };
@@ -44,6 +45,7 @@ struct files_shard {
 struct files {
 	struct files_shard shards[FILES_SHARDS];
 	unsigned idle; /* files kept for their draft alone; atomic */
+	unsigned idle_max;
 };
 
 struct file {

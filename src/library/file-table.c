@@ -12,6 +12,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 void file_lock(struct file *f) LOCK_UNCHECKED
 {
@@ -122,7 +123,7 @@ static bool file_keep_locked(struct file *f) LOCK_REQUIRES(&f->shard->lock)
 		return false;
 	if (f->idle || f->changes != f->saved)
 		return true;
-	if (__atomic_add_fetch(idle, 1, __ATOMIC_RELAXED) > FILES_IDLE_MAX) {
+	if (__atomic_add_fetch(idle, 1, __ATOMIC_RELAXED) > f->lib->files->idle_max) {
 		__atomic_sub_fetch(idle, 1, __ATOMIC_RELAXED);
 		return false;
 	}
@@ -266,12 +267,24 @@ struct view *file_forget_locked(struct file *f)
 	return old;
 }
 
+/* Each takes a descriptor. */
+static unsigned files_idle_max(void)
+{
+	struct rlimit files;
+	rlim_t share = FILES_IDLE_MAX;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0)
+		share = files.rlim_cur / FILES_IDLE_SHARE + 1;
+	return share < FILES_IDLE_MAX ? (unsigned)share : FILES_IDLE_MAX;
+}
+
 int files_new(struct library *lib)
 {
 	struct files *files = calloc(1, sizeof(*files));
 
 	if (!files)
 		return -ENOMEM;
+	files->idle_max = files_idle_max();
 	for (int i = 0; i < FILES_SHARDS; i++) {
 		lock_init(&files->shards[i].lock, LOCK_RANK_FILE);
 		lock_cond_init(&files->shards[i].cond);

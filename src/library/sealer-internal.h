@@ -47,6 +47,7 @@ struct sealer {
 	struct lock_cond clock;    /* stop, for the clock */
 	struct lock_cond progress; /* an item has left the queue or was put back */
 	struct sealer_item *table, *list;
+	size_t batch_max;   /* drafts sealed together: each takes a descriptor; constant */
 	uint64_t seq, rush; /* items up to `rush` are due at once */
 	uint64_t failures, skips;
 	int64_t wake_ns;      /* until when the thread sleeps; INT64_MIN: it is at work */

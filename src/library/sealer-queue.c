@@ -166,7 +166,7 @@ static void sealer_pick_locked(struct sealer *s, struct sealer_batch *batch, int
 		batch->inos[batch->count++] = item->ino;
 		item->running = true;
 		bytes += item->size;
-		if (batch->count == SEALER_BATCH || item->size > SEALER_SMALL_BYTES)
+		if (batch->count == s->batch_max || item->size > SEALER_SMALL_BYTES)
 			break;
 	}
 }

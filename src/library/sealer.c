@@ -356,6 +356,7 @@ int sealer_start(struct library *lib)
 	lock_cond_init(&s->progress);
 	lock_cond_init(&s->clock);
 	s->wake_ns = INT64_MIN;
+	s->batch_max = lib->files->idle_max < SEALER_BATCH ? lib->files->idle_max : SEALER_BATCH;
 	lib->sealer = s;
 	int rc = thread_start("garner-seal", sealer_main, s, &s->seal_thread);
 
