@@ -15,3 +15,17 @@ check_PROGRAMS += tests/mount/calls
 tests_mount_calls_CPPFLAGS = $(AM_CPPFLAGS)
 tests_mount_calls_LDADD = $(CHECK_LIBS)
 MOUNT_SHELL += tests/mount/test-calls.sh
+
+check_PROGRAMS += tests/tools/populate
+tests_tools_populate_SOURCES = tests/tools/populate.c
+tests_tools_populate_LDADD = $(LIBRARY_LIBS)
+MOUNT_SHELL += tests/mount/test-scale.sh
+
+# Long campaigns; short forms of them run in `make check`.
+.PHONY: check-scale check-crash check-torture
+check-scale:
+	SCALE_ASSETS=1000000 TEST_TIMEOUT=3600 $(MAKE) $(AM_MAKEFLAGS) check TESTS=tests/mount/test-scale.sh
+check-crash:
+	CRASH_ROUNDS=200 TEST_TIMEOUT=14400 $(MAKE) $(AM_MAKEFLAGS) check TESTS=tests/mount/test-crash.sh
+check-torture:
+	TORTURE_OPS=200000 TEST_TIMEOUT=14400 $(MAKE) $(AM_MAKEFLAGS) check TESTS=tests/mount/test-torture.sh
