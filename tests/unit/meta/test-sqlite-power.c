@@ -296,7 +296,10 @@ static void end(void)
 		file_note_sync(&files[i]);
 		free(files[i].changes);
 		buf_release(&files[i].synced);
+		files[i] = (struct file){ .name = files[i].name };
 	}
+	folder_synced = cut_made = false;
+	synced_number = 0;
 	meta_test_end(&place);
 }
 
