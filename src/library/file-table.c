@@ -295,9 +295,9 @@ int files_new(struct library *lib)
 
 static void files_free_shard(struct files_shard *s)
 {
-	struct file *f, *next;
+	while (s->table) {
+		struct file *f = s->table;
 
-	HASH_ITER (hh, s->table, f, next) {
 		if (f->opens || f->pins)
 			log_warn("asset %lld is still open as the library closes",
 				 (long long)f->ino);

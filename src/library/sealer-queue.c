@@ -150,7 +150,7 @@ static void sealer_pick_locked(struct sealer *s, struct sealer_batch *batch, int
 
 	batch->count = 0;
 	*next_ns = INT64_MAX;
-	DL_FOREACH (s->list, item) {
+	for (item = s->list; item; item = item->next) {
 		if (!sealer_due_locked(s, item, now)) {
 			if (item->due_ns < *next_ns)
 				*next_ns = item->due_ns;
