@@ -14,7 +14,7 @@ THREAD_TESTS += tests/mount/test-torture.sh
 check_PROGRAMS += tests/mount/calls
 tests_mount_calls_CPPFLAGS = $(AM_CPPFLAGS)
 tests_mount_calls_LDADD = $(CHECK_LIBS)
-MOUNT_SHELL += tests/mount/test-calls.sh
+MOUNT_SHELL += tests/mount/test-calls.sh tests/mount/test-programs.sh
 
 check_PROGRAMS += tests/tools/populate
 tests_tools_populate_SOURCES = tests/tools/populate.c
