@@ -26,11 +26,13 @@ packaging/garner@.service: $(srcdir)/packaging/garner@.service.in Makefile
 	$(AM_V_GEN)$(MKDIR_P) packaging && \
 	sed 's|[@]bindir[@]|$(bindir)|g' '$(srcdir)/packaging/garner@.service.in' > $@
 
-# The helper is garner itself, which knows by its name that mount(8) calls. The link is
-# absolute: the folder that it lies in may be a link to another place.
+# The helper is garner itself, which knows by its name that mount(8) calls: as mount.garner for
+# the type in fstab, as mount.fuse.garner to remount, by the type that the kernel shows. The links
+# are absolute: the folder that they lie in may be a link to another place.
 install-exec-hook:
 	$(MKDIR_P) '$(DESTDIR)$(mounthelperdir)'
 	$(LN_S) -f '$(bindir)/garner' '$(DESTDIR)$(mounthelperdir)/mount.garner'
+	$(LN_S) -f '$(bindir)/garner' '$(DESTDIR)$(mounthelperdir)/mount.fuse.garner'
 
 uninstall-hook:
-	rm -f '$(DESTDIR)$(mounthelperdir)/mount.garner'
+	rm -f '$(DESTDIR)$(mounthelperdir)/mount.garner' '$(DESTDIR)$(mounthelperdir)/mount.fuse.garner'

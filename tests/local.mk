@@ -15,4 +15,5 @@ LINT_SHELL += \
 
 include tests/unit/local.mk
 include tests/fuzz/local.mk
+include tests/cli/local.mk
 include tests/mount/local.mk

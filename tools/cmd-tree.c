@@ -157,7 +157,7 @@ static int find_place(struct library *lib, const char *path, struct place *out)
 
 /* Where FROM goes: into TO if that is a folder, else under the name TO. */
 static int find_target(struct library *lib, const struct place *from, const char *to,
-		       bool must_be_folder, struct place *out)
+		       struct place *out)
 {
 	struct node n;
 	int err = tree_resolve(lib, to, &n);
@@ -168,18 +168,16 @@ static int find_target(struct library *lib, const struct place *from, const char
 	}
 	if (err && err != -ENOENT)
 		return err;
-	if (must_be_folder)
-		return -ENOTDIR;
 	return find_place(lib, to, out);
 }
 
-static int move(struct change *c, const char *from, const char *to, bool many, unsigned flags)
+static int move(struct change *c, const char *from, const char *to, unsigned flags)
 {
 	struct place old, new;
 	int err = find_place(c->lib, from, &old);
 
 	if (!err)
-		err = find_target(c->lib, &old, to, many, &new);
+		err = find_target(c->lib, &old, to, &new);
 	if (!err)
 		err = tree_rename(c->lib, &c->who, old.parent, old.name, old.len, new.parent,
 				  new.name, new.len, flags);
@@ -197,12 +195,11 @@ static int tell_mv(const struct change *c, const char *from, const char *to, int
 					  "cannot be moved into itself, or to that name");
 		break;
 	case -ENOENT:
+	case -ENOTDIR:
 		if (tree_resolve(c->lib, from, &n) == 0)
 			return cmd_refuse(c->cmd, CMD_NOT_FOUND, to,
 					  "the folder to move to does not exist");
 		break;
-	case -ENOTDIR:
-		return cmd_refuse(c->cmd, CMD_NOT_FOUND, to, "not a folder");
 	case -EEXIST:
 	case -ENOTEMPTY:
 		return cmd_refuse(c->cmd, CMD_FAILED, from, "the new name is taken");
@@ -210,6 +207,22 @@ static int tell_mv(const struct change *c, const char *from, const char *to, int
 		break;
 	}
 	return tell(c, from, err);
+}
+
+/* An exit code: that of the first failure. */
+static int move_all(struct change *c, int count, char **from, const char *to, unsigned flags)
+{
+	struct node n;
+	int code = CMD_OK;
+
+	if (count > 1 && (tree_resolve(c->lib, to, &n) || n.kind != NODE_FOLDER))
+		return cmd_refuse(c->cmd, CMD_NOT_FOUND, to, "no folder to move several into");
+	for (int i = 0; i < count; i++) {
+		int one = tell_mv(c, from[i], to, move(c, from[i], to, flags));
+
+		code = code ? code : one;
+	}
+	return code;
 }
 
 static int run_mv(const struct cmd *cmd, int argc, char **argv)
@@ -227,12 +240,7 @@ static int run_mv(const struct cmd *cmd, int argc, char **argv)
 	code = begin(&c, cmd, l.argv[0]);
 	if (code)
 		return code;
-	for (int i = 1; i < l.argc - 1; i++) {
-		const char *to = l.argv[l.argc - 1];
-		int one = tell_mv(&c, l.argv[i], to, move(&c, l.argv[i], to, l.argc > 3, flags));
-
-		code = code ? code : one;
-	}
+	code = move_all(&c, l.argc - 2, l.argv + 1, l.argv[l.argc - 1], flags);
 	end(&c);
 	return code;
 }

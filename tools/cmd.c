@@ -80,6 +80,9 @@ static int bad_option(struct cmd_line *l, bool needs_argument)
 
 	if (optopt > ' ' && optopt < 127 && strncmp(given, "--", 2) != 0)
 		given = letter;
+	if (!needs_argument && optopt && strncmp(given, "--", 2) == 0 && strchr(given, '='))
+		return stop(l, cmd_usage(l->cmd, "option '%.*s' takes no argument",
+					 (int)strcspn(given, "="), given));
 	return stop(l, cmd_usage(l->cmd,
 				 needs_argument ? "option '%s' needs an argument"
 						: "unknown option '%s'",

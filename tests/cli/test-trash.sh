@@ -1,0 +1,51 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# rm, restore, purge and gc.
+. "${top_srcdir:-.}/tests/mount/lib.sh" && . "$top_srcdir/tests/cli/lib.sh" || exit 1
+make_library
+mount_library
+mkdir "$mnt/a"
+echo one >"$mnt/a/one"
+echo two >"$mnt/two"
+head -c 300000 /dev/urandom >"$mnt/big"
+"$GARNER" sync "$lib" || fail "sync"
+
+gives 0 '' '' restore "$lib"
+json '. == []' restore --json "$lib"
+gives 0 '' '' rm -r "$lib" a two
+gives 0 *$'  /a\n'*'  /two' '' restore "$lib"
+json 'map(.path) == ["/a", "/two"] and .[1].size == 4 and (.[0].deleted | test("^20.*Z$"))' restore --json "$lib"
+gives 3 '' "garner restore: /nope: not in the trash; *" restore "$lib" /nope
+gives 0 '/two' '' restore "$lib" /two
+[ "$(cat "$mnt/two")" = two ] || fail "what was restored is not in the mount"
+item=$("$GARNER" restore --json "$lib" | jq '.[0].item')
+gives 0 '/a' '' restore "$lib" "$item"
+[ "$(cat "$mnt/a/one")" = one ] || fail "a folder comes back without what was in it"
+
+# A name that is taken since.
+gives 0 '' '' rm "$lib" two
+mkdir "$mnt/two"
+gives 0 '/two*' '' restore "$lib" /two
+[ "$(find "$mnt" -name 'two*' -type f -exec cat {} +)" = two ] || fail "restored under no name"
+
+gives 0 '' '' rm -r "$lib" a big
+gives 0 *$'/a\n'*'/big' '' purge "$lib"
+gives 3 '' 'garner purge: /nope: not in the trash*' purge "$lib" /nope
+gives 0 '' '' purge "$lib" /a
+gives 3 '' 'garner restore: /a: not in the trash*' restore "$lib" /a
+gives 0 '/big' '' restore --all "$lib"
+gives 0 '' '' rm "$lib" big
+gives 0 '' '' purge -a "$lib"
+gives 0 '' '' restore "$lib"
+
+gives 5 '' "*garner gc: $lib: mounted at $mnt"$'\n'"A mounted library is collected by its mount." gc "$lib"
+unmount_library
+# What was purged a moment ago may be open somewhere and is left for a minute.
+sqlite3 "$lib/garner.db" 'UPDATE orphan SET since_ns = 0' || fail "sqlite3"
+before=$(du -s --block-size=1 "$lib/blobs" | cut -f1)
+json '.objects >= 1 and .chunk_bytes >= 300000' gc --grace 0 --json "$lib"
+after=$(du -s --block-size=1 "$lib/blobs" | cut -f1)
+[ $((before - after)) -ge 290000 ] || fail "gc gives back $((before - after)) bytes of 300000"
+gives 0 'removed 0 objects, 0 chunks *' '' gc --grace 0 "$lib"
+check_library --deep
+finish
