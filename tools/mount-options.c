@@ -145,6 +145,18 @@ static int take_value(struct mount_options *o, const char *word)
 	return 1;
 }
 
+/* Options with a value that are for others, or that mount(8) has from the kernel's table of mounts when it remounts. */
+static bool is_foreign(const char *word)
+{
+	static const char *const begins[] = { "x-",        "comment=",  "user=",   "user_id=",
+					      "group_id=", "max_read=", "blksize=" };
+
+	for (size_t i = 0; i < sizeof begins / sizeof *begins; i++)
+		if (strncmp(word, begins[i], strlen(begins[i])) == 0)
+			return true;
+	return false;
+}
+
 static int take(struct mount_request *r, const char *word)
 {
 	int taken;
@@ -162,9 +174,7 @@ static int take(struct mount_request *r, const char *word)
 		r->nonempty = true;
 		return 0;
 	}
-	if (strncmp(word, "x-", 2) == 0 || strncmp(word, "comment=", 8) == 0 ||
-	    strncmp(word, "user=", 5) == 0 ||
-	    among(word, ignored, sizeof ignored / sizeof *ignored))
+	if (is_foreign(word) || among(word, ignored, sizeof ignored / sizeof *ignored))
 		return 0;
 	if (strcmp(word, "sync") == 0)
 		r->remount_flags |= MS_SYNCHRONOUS;
