@@ -7,6 +7,8 @@ tests_tools_crash_SOURCES = tests/tools/crash.c
 
 MOUNT_SHELL += \
 	tests/mount/test-crash.sh \
+	tests/mount/test-fstab.sh \
+	tests/mount/test-samba.sh \
 	tests/mount/test-torture.sh
 
 THREAD_TESTS += tests/mount/test-torture.sh
