@@ -106,21 +106,42 @@ static int seal_bad_add(struct seal_item *it, size_t chunk, int64_t blob, uint64
 	return err;
 }
 
-/* The damaged copies of the chunk that is added next. */
-static int seal_bad_note(struct seal_item *it, const struct seal_places *p, const struct hash *hash)
+/* One place of the chunk that is added next is damaged: its row goes. */
+static int seal_bad_note(struct seal_item *it, const struct seal_place *p, const struct hash *hash)
 {
 	char name[HASH_TEXT_LEN];
-	int err = 0;
 
 	hash_hex(hash, name);
-	for (size_t i = 0; i < p->count && !err; i++) {
-		log_error("chunk %s: its copy in blob %" PRId64 " at %" PRIu64
-			  " is damaged; healed by new bytes",
-			  name, p->place[i].blob, p->place[i].at);
-		err = seal_bad_add(it, it->count, p->place[i].blob, p->place[i].at);
+	log_error("chunk %s: its copy in blob %" PRId64 " at %" PRIu64 " is damaged, and replaced",
+		  name, p->blob, p->at);
+	return seal_bad_add(it, it->count, p->blob, p->at);
+}
+
+/* Compares all places with the bytes. Sets from, and blob and at where one is whole. */
+static int seal_verify(struct seal *s, struct seal_item *it, const struct seal_places *places,
+		       struct seal_chunk *chunk, const uint8_t *data)
+{
+	size_t bad = 0;
+
+	chunk->from = SEAL_NEW;
+	for (size_t i = 0; i < places->count; i++) {
+		const struct seal_place *p = &places->place[i];
+		int same = seal_compare(s->content, p->blob, p->at, data, chunk->len);
+		int err = same < 0 ? same : same ? 0 : seal_bad_note(it, p, &chunk->hash);
+
+		if (err)
+			return err;
+		bad += !same;
+		if (same && chunk->from == SEAL_NEW) {
+			chunk->from = SEAL_HELD;
+			chunk->blob = p->blob;
+			chunk->at = p->at;
+		}
 	}
-	it->stats.healed++;
-	return err;
+	if (bad && chunk->from == SEAL_NEW)
+		chunk->from = SEAL_HEAL;
+	it->stats.healed += bad > 0;
+	return 0;
 }
 
 /* Sets from, blob and at of a chunk that this seal sees for the first time. */
@@ -133,25 +154,11 @@ static int seal_look_up(struct seal *s, struct seal_item *it, struct seal_chunk 
 
 	if (got < 0)
 		return got;
-	for (size_t i = 0; i < places.count; i++) {
-		int same = seal_compare(s->content, places.place[i].blob, places.place[i].at, data,
-					chunk->len);
-
-		if (same < 0)
-			return same;
-		if (same) {
-			chunk->from = SEAL_HELD;
-			chunk->blob = places.place[i].blob;
-			chunk->at = places.place[i].at;
-			return 0;
-		}
-	}
-	chunk->from = places.count ? SEAL_HEAL : SEAL_NEW;
 	if (!places.found) {
 		it->stats.new_chunks++;
 		it->stats.new_bytes += chunk->len;
 	}
-	return places.count ? seal_bad_note(it, &places, &chunk->hash) : 0;
+	return seal_verify(s, it, &places, chunk, data);
 }
 
 /* As the chunk `like` of the item `other`, which this seal saw before. */

@@ -22,17 +22,38 @@ struct view_held {
 	int64_t object;
 };
 
+enum { VIEW_PLACES_MAX = 8 };
+
+/* Where bytes may be read: `delta` is what their offset in the blob is beyond that in the content. */
+struct view_place {
+	int64_t blob;
+	uint64_t delta; /* may wrap */
+};
+
+/* A chunk, or chunks that lie side by side at each of these places. */
+struct view_span {
+	uint64_t start, len;
+	enum view_kind kind;
+	size_t place_count;
+	struct view_place places[VIEW_PLACES_MAX];
+};
+
 struct view_plan_run {
 	struct view_run run;
 	int64_t blob;
 };
 
-/* A view in the making: runs with blob ids in place of handles. */
+/*
+ * A view in the making. Spans that are of one kind become one run, as long as there is a blob that has all of it; so an object whose
+ * chunks all have a place in its home is one run, whatever other places some of them have.
+ */
 struct view_plan {
-	uint64_t size, end;
+	uint64_t size, end; /* `end`: of the chunks so far */
 	int64_t object;
-	int64_t last; /* idx of the chunk added last, -1: none */
 	bool found;
+	int64_t idx;            /* of the chunk that is being read, -1: none */
+	struct view_span chunk; /* with the places read so far */
+	struct view_span span;  /* the run that is not ended yet; length 0: none */
 	struct view_plan_run *runs;
 	size_t count, cap;
 };
@@ -47,22 +68,13 @@ enum {
 	VIEW_COL_OFF
 };
 
-static bool view_joins(const struct view_plan_run *a, const struct view_plan_run *b)
+/* Ends the run. */
+static int view_plan_end_run(struct view_plan *p)
 {
-	if (a->run.kind != b->run.kind || a->blob != b->blob)
-		return false;
-	return a->run.kind != VIEW_BLOB || a->run.off + a->run.len == b->run.off;
-}
+	const struct view_span *span = &p->span;
 
-static int view_plan_add(struct view_plan *p, const struct view_plan_run *fresh)
-{
-	struct view_plan_run *last = p->count ? &p->runs[p->count - 1] : NULL;
-
-	p->end += fresh->run.len;
-	if (last && view_joins(last, fresh)) {
-		last->run.len += fresh->run.len;
+	if (!span->len)
 		return 0;
-	}
 	if (p->count == p->cap) {
 		size_t cap = p->cap ? p->cap * 2 : 4;
 		struct view_plan_run *runs = reallocarray(p->runs, cap, sizeof(*runs));
@@ -72,57 +84,88 @@ static int view_plan_add(struct view_plan *p, const struct view_plan_run *fresh)
 		p->runs = runs;
 		p->cap = cap;
 	}
-	p->runs[p->count++] = *fresh;
+	struct view_plan_run *run = &p->runs[p->count++];
+
+	*run = (struct view_plan_run){
+		.run = { .start = span->start, .len = span->len, .kind = span->kind },
+	};
+	if (span->kind == VIEW_BLOB) {
+		run->blob = span->places[0].blob;
+		run->run.off = span->start + span->places[0].delta;
+	}
+	p->span.len = 0;
 	return 0;
 }
 
-static struct view_plan_run view_plan_read(const struct meta_row *row)
+/* Whether the chunk goes on where the span ends; the span keeps the places that both have. */
+static bool view_span_join(struct view_span *span, const struct view_span *chunk)
 {
-	struct view_plan_run fresh = { .run = {
-					       .start = (uint64_t)meta_row_int(row, VIEW_COL_START),
-					       .len = (uint64_t)meta_row_int(row, VIEW_COL_LENGTH),
-					       .kind = VIEW_MISSING,
-				       } };
+	struct view_place both[VIEW_PLACES_MAX];
+	size_t count = 0;
 
-	if (meta_row_null(row, VIEW_COL_CHUNK)) {
-		fresh.run.kind = VIEW_ZERO;
-	} else if (!meta_row_null(row, VIEW_COL_BLOB)) {
-		fresh.run.kind = VIEW_BLOB;
-		fresh.blob = meta_row_int(row, VIEW_COL_BLOB);
-		fresh.run.off = (uint64_t)meta_row_int(row, VIEW_COL_OFF);
+	if (!span->len || span->kind != chunk->kind)
+		return false;
+	for (size_t i = 0; i < span->place_count; i++) {
+		for (size_t k = 0; k < chunk->place_count; k++) {
+			if (span->places[i].blob == chunk->places[k].blob &&
+			    span->places[i].delta == chunk->places[k].delta)
+				both[count++] = span->places[i];
+		}
 	}
-	return fresh;
+	if (span->kind == VIEW_BLOB && !count)
+		return false;
+	memcpy(span->places, both, count * sizeof(both[0]));
+	span->place_count = count;
+	span->len += chunk->len;
+	return true;
 }
 
-/*
- * A chunk that has several places comes in several rows: the first is taken, unless a later one goes on where the run
- * before ended.
- */
+/* All places of the chunk were read. */
+static int view_plan_end_chunk(struct view_plan *p)
+{
+	int err = 0;
+
+	if (p->idx < 0 || view_span_join(&p->span, &p->chunk))
+		return 0;
+	err = view_plan_end_run(p);
+	p->span = p->chunk;
+	return err;
+}
+
+/* A row is a chunk at one place, or a hole, or a chunk without a place. */
 static int view_plan_row(void *arg, const struct meta_row *row)
 {
 	struct view_plan *p = arg;
+	struct view_span *chunk = &p->chunk;
+	int64_t idx = meta_row_int(row, VIEW_COL_IDX);
 
 	p->found = true;
 	p->size = (uint64_t)meta_row_int(row, VIEW_COL_SIZE);
 	if (meta_row_null(row, VIEW_COL_IDX))
 		return 0;
-	struct view_plan_run fresh = view_plan_read(row);
-	int64_t idx = meta_row_int(row, VIEW_COL_IDX);
-	struct view_plan_run *last = p->count ? &p->runs[p->count - 1] : NULL;
+	if (idx != p->idx) {
+		int err = view_plan_end_chunk(p);
 
-	if (idx == p->last) {
-		struct view_plan_run *before = p->count > 1 ? last - 1 : NULL;
-
-		if (before && last->run.start == fresh.run.start && view_joins(before, &fresh)) {
-			before->run.len += fresh.run.len;
-			p->count--;
-		}
-		return 0;
+		if (err)
+			return err;
+		*chunk = (struct view_span){
+			.start = (uint64_t)meta_row_int(row, VIEW_COL_START),
+			.len = (uint64_t)meta_row_int(row, VIEW_COL_LENGTH),
+			.kind = meta_row_null(row, VIEW_COL_CHUNK) ? VIEW_ZERO : VIEW_MISSING,
+		};
+		p->idx = idx;
+		if (chunk->start != p->end || !chunk->len || chunk->len > p->size - p->end)
+			return ERR_CORRUPT;
+		p->end += chunk->len;
 	}
-	if (fresh.run.start != p->end || !fresh.run.len || fresh.run.len > p->size - p->end)
-		return ERR_CORRUPT;
-	p->last = idx;
-	return view_plan_add(p, &fresh);
+	if (!meta_row_null(row, VIEW_COL_BLOB) && chunk->place_count < VIEW_PLACES_MAX) {
+		chunk->kind = VIEW_BLOB;
+		chunk->places[chunk->place_count++] = (struct view_place){
+			.blob = meta_row_int(row, VIEW_COL_BLOB),
+			.delta = (uint64_t)meta_row_int(row, VIEW_COL_OFF) - chunk->start,
+		};
+	}
+	return 0;
 }
 
 /* Opens the blob of each run, once for all runs of a blob that follow one another. */
@@ -198,10 +241,12 @@ static int view_from_plan(struct content *c, const struct view_plan *p, struct v
 
 int view_of_object(struct content *c, int64_t id, struct view **out)
 {
-	struct view_plan plan = { .object = id, .last = -1 };
+	struct view_plan plan = { .object = id, .idx = -1 };
 	int got = META_QUERY(c->meta, OBJECT_PLACES, view_plan_row, &plan, META_I(id));
-	int err = got < 0 ? got : 0;
+	int err = got < 0 ? got : view_plan_end_chunk(&plan);
 
+	if (!err)
+		err = view_plan_end_run(&plan);
 	if (!err && !plan.found)
 		err = -ENOENT;
 	if (!err && plan.end != plan.size)

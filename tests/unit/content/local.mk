@@ -25,3 +25,5 @@ UNIT_TESTS += tests/unit/content/test-seal-heal
 tests_unit_content_test_seal_heal_LDADD = $(UNIT_CONTENT_LIBS)
 UNIT_TESTS += tests/unit/content/test-collect
 tests_unit_content_test_collect_LDADD = $(UNIT_CONTENT_LIBS)
+UNIT_TESTS += tests/unit/content/test-content-threads
+tests_unit_content_test_content_threads_LDADD = $(UNIT_CONTENT_LIBS)

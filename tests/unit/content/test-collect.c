@@ -33,7 +33,7 @@ START_TEST(a_removed_object_goes_after_the_grace_time)
 
 	world_open(&w);
 	asset_of(&w, &b, data + LEN / 2, LEN / 2);
-	uint64_t before = world_allocated(&w);
+	uint64_t before = world_bytes(&w);
 	uint32_t chunks = asset_of(&w, &a, data, LEN).new_chunks;
 
 	asset_remove(&w, &a);
@@ -51,7 +51,7 @@ START_TEST(a_removed_object_goes_after_the_grace_time)
 	stats = world_collect(&w, 2500, 500, 3);
 	ck_assert_uint_eq(stats.chunks, chunks);
 	ck_assert_uint_gt(stats.chunk_bytes, LEN / 2);
-	ck_assert_uint_eq(world_allocated(&w), before);
+	ck_assert_uint_eq(world_bytes(&w), before);
 	asset_is(&w, &b, data + LEN / 2, LEN / 2);
 	world_check(&w);
 	free(data);
@@ -78,7 +78,7 @@ START_TEST(unused_ranges_of_a_blob_are_given_back)
 	ck_assert_uint_eq(stats.objects, 1);
 	ck_assert_uint_eq(stats.blobs, 0);
 	ck_assert_uint_gt(stats.punched_bytes, LEN / 2);
-	ck_assert_uint_lt(world_allocated(&w), LEN / 4 + 4 * 8192);
+	ck_assert_uint_lt(world_bytes(&w), LEN / 4 + 4 * 8192);
 	asset_is(&w, &b, data, LEN / 4);
 	world_check(&w);
 	free(data);
@@ -98,7 +98,7 @@ START_TEST(bundles_lose_what_is_unused)
 		stream_fill(&state, data, 500);
 		asset_of(&w, &assets[i], data, 500);
 	}
-	uint64_t before = world_allocated(&w);
+	uint64_t before = world_bytes(&w);
 
 	for (size_t i = 0; i < 300; i++)
 		asset_remove(&w, &assets[i]);
@@ -108,7 +108,7 @@ START_TEST(bundles_lose_what_is_unused)
 	ck_assert_uint_eq(stats.objects, 300);
 	ck_assert_uint_eq(stats.chunks, 300);
 	ck_assert_uint_eq(stats.blobs, 2);
-	ck_assert_uint_lt(world_allocated(&w), before - 120000);
+	ck_assert_uint_lt(world_bytes(&w), before - 120000);
 	state = 3;
 	for (size_t i = 0; i < 400; i++) {
 		stream_fill(&state, data, 500);
@@ -207,7 +207,7 @@ START_TEST(what_crashes_leave_is_found)
 	ck_assert_uint_eq(stats.strays, 1);
 	ck_assert_uint_ge(stats.drafts, 1);
 	ck_assert_uint_ge(stats.punched_bytes, LEN - 8192);
-	ck_assert_uint_lt(world_allocated(&w), 2 * LEN + 65536);
+	ck_assert_uint_lt(world_bytes(&w), 2 * LEN + 65536);
 	ck_assert_uint_eq(files_of(&w), 2);
 	ck_assert_int_eq(draft_open(w.content, kept, LEN, false, &b.draft), 0);
 	draft_is(b.draft, data, LEN);
@@ -311,7 +311,7 @@ static void shelf_run(uint64_t seed)
 	ck_assert_uint_eq(world_check(&t.w), 0);
 	world_restart(&t.w);
 	world_collect(&t.w, INT64_MAX, 0, 100);
-	ck_assert_uint_eq(world_allocated(&t.w), 0);
+	ck_assert_uint_eq(world_bytes(&t.w), 0);
 	world_close(&t.w);
 }
 

@@ -388,7 +388,7 @@ START_TEST(sharing_copies_no_bytes)
 	asset_new(&w, &b);
 	draft_put(b.draft, "plain bytes", 11, 0);
 	memcpy(want, "plain bytes", 11);
-	uint64_t before = world_allocated(&w);
+	uint64_t before = world_bytes(&w);
 
 	ck_assert_int_eq(draft_share(b.draft, 5, a.object, 1000, 20000), 0);
 	memcpy(want + 5, data + 1000, 20000);
@@ -402,7 +402,7 @@ START_TEST(sharing_copies_no_bytes)
 	asset_save(&w, &b);
 	asset_reopen(&w, &b);
 	draft_is(b.draft, want, 20005);
-	ck_assert_uint_eq(world_allocated(&w), before);
+	ck_assert_uint_eq(world_bytes(&w), before);
 	draft_free(b.draft);
 	free(want);
 	free(data);

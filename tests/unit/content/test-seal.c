@@ -79,14 +79,14 @@ START_TEST(the_same_content_is_stored_once)
 
 	world_open(&w);
 	asset_of(&w, &a, data, LEN);
-	uint64_t before = world_allocated(&w);
+	uint64_t before = world_bytes(&w);
 	struct seal_stats stats = asset_of(&w, &b, data, LEN);
 
 	ck_assert_int_eq(a.object, b.object);
 	ck_assert_uint_eq(stats.new_chunks, 0);
 	ck_assert_uint_eq(stats.new_bytes, 0);
 	ck_assert_uint_eq(stats.healed, 0);
-	ck_assert_uint_eq(world_allocated(&w), before);
+	ck_assert_uint_eq(world_bytes(&w), before);
 	world_check(&w);
 	free(data);
 	world_close(&w);
@@ -102,13 +102,45 @@ START_TEST(known_ranges_are_given_back)
 
 	world_open(&w);
 	asset_of(&w, &a, data + LEN + 4096, LEN);
-	uint64_t before = world_allocated(&w);
+	uint64_t before = world_bytes(&w);
 	struct seal_stats stats = asset_of(&w, &b, data, 2 * LEN + 4096);
 
 	ck_assert_uint_lt(stats.new_bytes, LEN + 4096 + 4 * 8192);
-	ck_assert_uint_lt(world_allocated(&w), before + LEN + 4096 + 6 * 8192);
+	ck_assert_uint_lt(world_bytes(&w), before + LEN + 4096 + 6 * 8192);
 	asset_is(&w, &b, data, 2 * LEN + 4096);
 	asset_is(&w, &a, data + LEN + 4096, LEN);
+	world_check(&w);
+	free(data);
+	world_close(&w);
+}
+END_TEST
+
+/* Where storage can be shared between files, a file stays whole; else it is read from where its parts are. */
+START_TEST(a_shared_beginning_is_kept_where_storage_is_shared)
+{
+	struct world w;
+	struct asset a, b;
+	uint8_t *data = stream_new(20, LEN);
+	struct view *v = NULL;
+
+	world_open(&w);
+	asset_of(&w, &a, data, LEN);
+	data[LEN - 1]++;
+	struct seal_stats stats = asset_of(&w, &b, data, LEN);
+
+	ck_assert_uint_eq(stats.new_chunks, 1);
+	asset_is(&w, &b, data, LEN);
+	ck_assert_int_eq(view_of_object(w.content, b.object, &v), 0);
+	ck_assert_uint_eq(v->count, blobs_caps(w.blobs)->reflink ? 1 : 2);
+	view_put(v);
+	world_check(&w);
+	/* Collection knows of both copies. */
+	world_collect(&w, 1000, 0, 100);
+	asset_is(&w, &b, data, LEN);
+	data[LEN - 1]--;
+	asset_remove(&w, &b);
+	world_collect(&w, 1000, 0, 100);
+	asset_is(&w, &a, data, LEN);
 	world_check(&w);
 	free(data);
 	world_close(&w);
@@ -126,7 +158,7 @@ START_TEST(repetition_within_a_file_is_stored_once)
 	struct seal_stats stats = asset_of(&w, &a, data, LEN);
 
 	ck_assert_uint_le(stats.new_chunks, 2);
-	ck_assert_uint_lt(world_allocated(&w), 5 * 8192);
+	ck_assert_uint_lt(world_bytes(&w), 5 * 8192);
 	asset_is(&w, &a, data, LEN);
 	world_check(&w);
 	free(data);
@@ -302,7 +334,7 @@ START_TEST(small_files_share_a_bundle)
 		if (i % 10 == 9)
 			ck_assert_int_eq(list[i]->object, list[i - 1]->object);
 	}
-	ck_assert_uint_lt(world_allocated(&w), 65536);
+	ck_assert_uint_lt(world_bytes(&w), 65536);
 	ck_assert_uint_eq(world_check(&w), 90);
 	world_close(&w);
 }
@@ -529,7 +561,11 @@ static ssize_t import_read(void *arg, void *buf, size_t len, uint64_t off)
 
 static int import_one(struct world *w, struct import *im, uint64_t size, struct seal **out)
 {
-	struct seal_source src = { import_read, im, size, im->holes, im->hole_count };
+	struct seal_source src = { .read = import_read,
+				   .arg = im,
+				   .size = size,
+				   .holes = im->holes,
+				   .hole_count = im->hole_count };
 
 	return seal_import(w->content, &src, 1, NULL, NULL, out);
 }
@@ -567,14 +603,14 @@ START_TEST(imports_write_only_what_is_new)
 	/* The same object as a draft makes of the same bytes. */
 	ck_assert_uint_eq(asset_of(&w, &b, data, LEN).new_chunks, 0);
 	ck_assert_int_eq(b.object, a.object);
-	uint64_t before = world_allocated(&w);
+	uint64_t before = world_bytes(&w);
 
 	im.reads = 0;
 	ck_assert_int_eq(import_one(&w, &im, LEN, &s), 0);
 	ck_assert_uint_eq(seal_stats(s, 0)->new_bytes, 0);
 	import_commit(&w, &c, s);
 	ck_assert_int_eq(c.object, a.object);
-	ck_assert_uint_eq(world_allocated(&w), before);
+	ck_assert_uint_eq(world_bytes(&w), before);
 	world_check(&w);
 	free(data);
 	world_close(&w);
@@ -648,7 +684,7 @@ START_TEST(an_import_that_fails_leaves_nothing)
 	asset_is(&w, &a, data, LEN);
 	world_restart(&w);
 	world_collect(&w, 1000, 0, 50);
-	ck_assert_uint_lt(world_allocated(&w), LEN + 65536);
+	ck_assert_uint_lt(world_bytes(&w), LEN + 65536);
 	asset_is(&w, &a, data, LEN);
 	free(data);
 	world_close(&w);
@@ -719,6 +755,7 @@ END_TEST
 
 UNIT_MAIN("seal", 240, a_sealed_draft_becomes_its_object, empty_content_has_no_object,
 	  the_same_content_is_stored_once, known_ranges_are_given_back,
+	  a_shared_beginning_is_kept_where_storage_is_shared,
 	  repetition_within_a_file_is_stored_once, an_insertion_at_the_front_costs_three_chunks,
 	  with_default_chunks_too, fixed_chunks_work_too, holes_are_kept,
 	  a_terabyte_of_nothing_costs_nothing, small_files_share_a_bundle,
