@@ -3,6 +3,7 @@ bin_PROGRAMS += garner
 garner_SOURCES = \
 	tools/cmd-doctor.c \
 	tools/cmd-du.c \
+	tools/cmd-export.c \
 	tools/cmd-fsck.c \
 	tools/cmd-gc.c \
 	tools/cmd-history.c \
@@ -21,4 +22,4 @@ garner_SOURCES = \
 	tools/cmd.h \
 	tools/main.c \
 	tools/mount-options.c
-garner_LDADD = $(MOUNT_LIBS) $(JANSSON_LIBS)
+garner_LDADD = libagent.a $(MOUNT_LIBS) $(JANSSON_LIBS)

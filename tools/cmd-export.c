@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* garner export: assets and folders written out of a library. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/export.h"
+#include "cmd.h"
+#include "library/control.h"
+#include "util/buf.h"
+#include "util/cleanup.h"
+#include "util/err.h"
+
+enum { KEY_JSON = 'j', FLUSH_TIMEOUT_MS = 10000 };
+
+static const struct cmd_option options[] = {
+	{ "json", KEY_JSON, NULL, "print the summary as JSON" },
+	{ 0 },
+};
+
+struct output {
+	const struct cmd *cmd;
+	struct cmd_progress progress;
+};
+
+static void on_failed(void *arg, const char *path, int err)
+{
+	struct output *o = arg;
+
+	cmd_progress_end(&o->progress);
+	cmd_fail(o->cmd, path, err);
+}
+
+static void on_progress(void *arg, const struct export_stats *s)
+{
+	struct output *o = arg;
+
+	o->progress.done_items = s->assets;
+	o->progress.done_bytes = s->bytes;
+	cmd_progress_show(&o->progress);
+}
+
+/* What was written through the mount is to be in it; a mount that does not answer in time is no reason not to begin. */
+static void flush_mount(const char *path)
+{
+	(void)control_call(path, "{\"do\":\"flush\"}", FLUSH_TIMEOUT_MS, NULL);
+}
+
+/* Into an existing folder under its own name, else as `dest` itself. */
+static int build_target(const char *path, const char *dest, bool many, struct buf *out)
+{
+	const char *last = strrchr(path, '/');
+	struct stat st;
+	bool folder = !stat(dest, &st) && S_ISDIR(st.st_mode);
+
+	last = last ? last + 1 : path;
+	if (many && !folder)
+		return -ENOTDIR;
+	if (!folder || !*last)
+		return buf_add_str(out, dest);
+	return buf_printf(out, "%s/%s", dest, last);
+}
+
+static int export_path(struct library *lib, const char *path, const char *dest, bool many,
+		       struct output *o, struct export_stats *stats)
+{
+	const struct export_watch watch = { .failed = on_failed,
+					    .progress = on_progress,
+					    .arg = o };
+	CLEANUP_BUF struct buf target = BUF_INIT;
+	struct node n;
+	int err = tree_resolve(lib, path, &n);
+
+	if (!err && strcmp(dest, "-") == 0)
+		return export_content(lib, &n, STDOUT_FILENO);
+	if (!err)
+		err = build_target(path, dest, many, &target);
+	return err ? err : export_tree(lib, &n, target.data, &watch, stats);
+}
+
+static int print_stats(const struct export_stats *s, bool json)
+{
+	char size[16];
+
+	if (json)
+		return cmd_print_json(
+			json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "assets", (json_int_t)s->assets,
+				  "folders", (json_int_t)s->folders, "others",
+				  (json_int_t)s->others, "skipped", (json_int_t)s->skipped,
+				  "failed", (json_int_t)s->failed, "bytes", (json_int_t)s->bytes));
+	printf("%llu assets (%s), %llu folders, %llu others written; %llu were there already, %llu "
+	       "failed\n",
+	       (unsigned long long)s->assets, cmd_size(s->bytes, size),
+	       (unsigned long long)s->folders, (unsigned long long)s->others,
+	       (unsigned long long)s->skipped, (unsigned long long)s->failed);
+	return CMD_OK;
+}
+
+static int run(const struct cmd *cmd, int argc, char **argv)
+{
+	struct output o = { .cmd = cmd };
+	struct export_stats stats = { 0 };
+	struct library *lib;
+	struct cmd_line l;
+	const char *dest;
+	bool json = false;
+	int key, code;
+
+	cmd_begin(&l, cmd, argc, argv);
+	while ((key = cmd_next(&l)) >= 0)
+		json = true;
+	if (key == CMD_STOP)
+		return l.exit;
+	dest = l.argv[l.argc - 1];
+	if (strcmp(dest, "-") == 0 && l.argc != 3)
+		return cmd_usage(cmd, "only one asset can go to standard output");
+	flush_mount(l.argv[0]);
+	lib = cmd_open(cmd, l.argv[0], LIBRARY_RDONLY, &code);
+	if (!lib)
+		return code;
+	cmd_progress_begin(&o.progress, "exporting");
+	for (int i = 1; i < l.argc - 1; i++) {
+		int one = cmd_fail(cmd, l.argv[i],
+				   export_path(lib, l.argv[i], dest, l.argc > 3, &o, &stats));
+
+		code = code ? code : one;
+	}
+	cmd_progress_end(&o.progress);
+	library_close(lib);
+	if (strcmp(dest, "-") != 0 && print_stats(&stats, json))
+		return CMD_FAILED;
+	return code ? code : stats.failed ? CMD_FAILED : CMD_OK;
+}
+
+const struct cmd cmd_export = {
+	.name = "export",
+	.operands = "LIBRARY PATH… DESTINATION",
+	.summary = "Write assets and folders out of a library",
+	.options = options,
+	.min_operands = 3,
+	.max_operands = -1,
+	.run = run,
+};
