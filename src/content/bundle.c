@@ -107,19 +107,13 @@ static int bundle_make(struct content *c, struct bundle **out)
 	int err = content_change(c, bundle_fill_make, &row);
 
 	if (!err)
-		err = blobs_create(c->blobs, row.id);
-	/* The row is new, so a file of that name was left by a crash, and what it holds is no one's. */
-	if (err && err != -EEXIST)
+		err = content_empty_file(c, row.id);
+	if (err)
 		return err;
 	int fd = blobs_open_write(c->blobs, row.id);
 
 	if (fd < 0)
 		return fd;
-	if (ftruncate(fd, 0)) {
-		err = -errno;
-		close(fd);
-		return err;
-	}
 	return bundle_new(row.id, fd, 0, out);
 }
 

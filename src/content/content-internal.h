@@ -34,4 +34,10 @@ enum content_blob_kind {
 /* Runs one operation that `fill` makes. 0, -ENOMEM, or as meta_apply(). */
 int content_change(struct content *c, void (*fill)(struct meta_op *op, void *arg), void *arg);
 
+/*
+ * Makes the file of a blob whose row is there, or empties it. Such a row's id is its alone, so a file that is there without having
+ * been made for it was left by a crash, and what it holds is no one's. 0 or negative errno.
+ */
+int content_empty_file(struct content *c, int64_t blob);
+
 #endif

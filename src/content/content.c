@@ -3,9 +3,11 @@
 #include "config.h"
 
 #include "content/content-internal.h"
+#include "util/cleanup.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { CONTENT_BUNDLE_LIMIT = 64 * 1024, CONTENT_BUNDLE_SIZE = 64 * 1024 * 1024 };
 
@@ -69,4 +71,17 @@ int content_change(struct content *c, void (*fill)(struct meta_op *op, void *arg
 
 	meta_op_free(op);
 	return err;
+}
+
+int content_empty_file(struct content *c, int64_t blob)
+{
+	int err = blobs_create(c->blobs, blob);
+
+	if (err != -EEXIST)
+		return err;
+	CLEANUP_CLOSE int fd = blobs_open_write(c->blobs, blob);
+
+	if (fd < 0)
+		return fd;
+	return ftruncate(fd, 0) ? -errno : 0;
 }

@@ -6,7 +6,6 @@
 #include "config.h"
 
 #include "content/content-internal.h"
-#include "util/cleanup.h"
 #include "util/err.h"
 #include "util/log.h"
 
@@ -14,7 +13,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
 	DRAFT_BATCH_MIN = 8,
@@ -82,23 +80,6 @@ static void draft_pool_fill_new(struct meta_op *op, void *arg)
 			 META_I(CONTENT_BLOB_DRAFT), CONTENT_OWNER(b->c));
 }
 
-/*
- * The file of a draft whose row is there, empty. The row's id is this draft's alone, so a file that is there already was left
- * by a crash.
- */
-static int draft_pool_empty_file(struct content *c, int64_t id)
-{
-	int err = blobs_create(c->blobs, id);
-
-	if (err != -EEXIST)
-		return err;
-	CLEANUP_CLOSE int fd = blobs_open_write(c->blobs, id);
-
-	if (fd < 0)
-		return fd;
-	return ftruncate(fd, 0) ? -errno : 0;
-}
-
 static int draft_pool_make(struct content *c)
 {
 	struct draft_pool *p = &c->drafts;
@@ -123,7 +104,7 @@ static int draft_pool_make(struct content *c)
 	while (made < want) {
 		int64_t id = b.ids[want - 1 - made];
 
-		err = draft_pool_empty_file(c, id);
+		err = content_empty_file(c, id);
 		if (err)
 			break;
 		draft_pool_add_ready(p, id);
@@ -202,7 +183,7 @@ static void draft_pool_empty(struct content *c, const struct draft_ids *list)
 			draft_pool_drop(c, list->ids[i]);
 			continue;
 		}
-		int err = draft_pool_empty_file(c, list->ids[i]);
+		int err = content_empty_file(c, list->ids[i]);
 
 		if (err)
 			log_error("draft %" PRId64 " was not emptied: %s", list->ids[i],

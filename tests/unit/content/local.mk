@@ -27,3 +27,7 @@ UNIT_TESTS += tests/unit/content/test-collect
 tests_unit_content_test_collect_LDADD = $(UNIT_CONTENT_LIBS)
 UNIT_TESTS += tests/unit/content/test-content-threads
 tests_unit_content_test_content_threads_LDADD = $(UNIT_CONTENT_LIBS)
+UNIT_TESTS += tests/unit/content/test-content-order
+tests_unit_content_test_content_order_LDADD = $(UNIT_CONTENT_LIBS)
+tests_unit_content_test_content_order_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=io_sync_data \
+	-Wl,--wrap=blobs_punch -Wl,--wrap=blobs_unlink -Wl,--wrap=ftruncate
