@@ -10,6 +10,7 @@
 #include "fuse/mount.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -60,8 +62,8 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 
 	want(conn, FUSE_CAP_ASYNC_READ | FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_EXPORT_SUPPORT |
 			   FUSE_CAP_DONT_MASK | FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
-			   FUSE_CAP_ASYNC_DIO | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_POSIX_ACL |
-			   FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_EXPLICIT_INVAL_DATA);
+			   FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_POSIX_ACL | FUSE_CAP_CACHE_SYMLINKS |
+			   FUSE_CAP_EXPLICIT_INVAL_DATA);
 	conn->want &= ~(unsigned)(FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_SPLICE_READ |
 				  FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE |
 				  FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS);
@@ -145,12 +147,24 @@ static int session_new(struct mount *m)
 	return m->se ? 0 : -EINVAL;
 }
 
+/*
+ * Whether the daemon of a mount there is dead. The kernel may still know attributes and let stat(2) succeed, but figures of the filesystem are asked for each
+ * time; by O_PATH, which does not wait for an automount.
+ */
+static bool is_dead(const char *mountpoint)
+{
+	CLEANUP_CLOSE int fd = open(mountpoint, O_PATH | O_CLOEXEC);
+	struct statfs fs;
+
+	return (fd < 0 || fstatfs(fd, &fs)) && errno == ENOTCONN;
+}
+
 /* Tells the likeliest obstacles apart, for libfuse gives one answer to all. */
 static int check_mountpoint(const char *mountpoint)
 {
 	struct stat st;
 
-	if (stat(mountpoint, &st) && errno == ENOTCONN) {
+	if (is_dead(mountpoint)) {
 		log_warn("%s: a mount whose daemon died is still there; unmounting it", mountpoint);
 		if (mount_detach(mountpoint, true))
 			return -ENOTCONN;
