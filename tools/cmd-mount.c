@@ -329,6 +329,7 @@ int cmd_mount_helper(int argc, char **argv)
 		return helper_usage("wanted: a library and a mountpoint");
 	if (fake)
 		return 0;
-	return mount_library(&cmd_mount, argv[optind], argv[optind + 1], &r, false) ? HELPER_FAILED
-										    : 0;
+	if (mount_library(&cmd_mount, argv[optind], argv[optind + 1], &r, false) == CMD_OK)
+		return 0;
+	return r.nofail && access(argv[optind], F_OK) && errno == ENOENT ? 0 : HELPER_FAILED;
 }

@@ -14,6 +14,7 @@ struct mount_request {
 	struct mount_options options;
 	struct buf kernel; /* further options for the kernel; owned */
 	bool remount;
+	bool nofail;                 /* in fstab: a library that does not exist is no failure */
 	bool nonempty;               /* no warning for a mountpoint that is not empty */
 	unsigned long remount_flags; /* MS_* that `kernel` stands for */
 };

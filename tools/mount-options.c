@@ -55,28 +55,13 @@ static const struct word words[] = {
 };
 
 /* Meant for others: mount(8), systemd, init scripts, or already our way of working. */
-static const char *const ignored[] = { "defaults",
-				       "auto",
-				       "noauto",
-				       "user",
-				       "nouser",
-				       "users",
-				       "owner",
-				       "group",
-				       "_netdev",
-				       "nofail",
-				       "default_permissions",
-				       "async",
-				       "diratime",
-				       "nodiratime",
-				       "nolazytime",
-				       "lazytime",
-				       "loud",
-				       "silent",
-				       "noiversion",
-				       "iversion",
-				       "mand",
-				       "nomand" };
+static const char *const ignored[] = {
+	"defaults", "auto",     "noauto",     "user",       "nouser",
+	"users",    "owner",    "group",      "_netdev",    "default_permissions",
+	"async",    "diratime", "nodiratime", "nolazytime", "lazytime",
+	"loud",     "silent",   "noiversion", "iversion",   "mand",
+	"nomand"
+};
 
 /* Handed to the kernel's generic layer as they are. */
 static const char *const generic[] = { "sync", "dirsync" };
@@ -172,6 +157,10 @@ static int take(struct mount_request *r, const char *word)
 	}
 	if (strcmp(word, "nonempty") == 0) {
 		r->nonempty = true;
+		return 0;
+	}
+	if (strcmp(word, "nofail") == 0) {
+		r->nofail = true;
 		return 0;
 	}
 	if (is_foreign(word) || among(word, ignored, sizeof ignored / sizeof *ignored))

@@ -15,7 +15,7 @@ for page in *.[1-8]; do
 done
 
 # The words in the tables of mount-options.c.
-mapfile -t words < <(sed -nE '/words\[\] = \{/,/^\};/s/.*\{ "([a-z_]+)".*/\1/p; /ignored\[\] = /,/;$/s/[^"]*"([a-z_]+)".*/\1/p' ../tools/mount-options.c)
+mapfile -t words < <(sed -nE '/words\[\] = \{/,/^\};/p; /ignored\[\] = /,/;$/p' ../tools/mount-options.c | grep -oE '"[a-z_]+"' | tr -d '"')
 mapfile -t values < <(grep -oE 'strncmp\(word, "[a-z]+=' ../tools/mount-options.c | grep -oE '[a-z]+=')
 [ ${#words[@]} -ge 30 ] && [ ${#values[@]} -ge 4 ] || { echo "the mount options are not found"; result=1; }
 text=$(sed -e 's/\\-/-/g' -e 's/\\f.//g' garner-mount.1)

@@ -8,6 +8,13 @@ mkdir full other "li b,c\\d" "m t,x"
 touch full/file file
 extra_mounts+=("$work/full" "$work/m t,x" "$work/other")
 
+writable() {
+	touch "$mnt/$1" 2>/dev/null
+}
+listed() {
+	ls "$mnt" >/dev/null 2>&1
+}
+
 gives 3 '' 'garner mount: nowhere: there is no such folder to mount at; make it first' mount library nowhere
 gives 3 '' 'garner mount: *file: not a folder; a mountpoint is one' mount library file
 gives 2 '' 'garner mount: */library: mounted there, the library would lie in its own mount*' mount library library
@@ -51,15 +58,15 @@ gives 0 '*/dev/fuse*library'"'"'s disk*' '' doctor library
 json 'map(.verdict) | index("broken") == null' doctor --json library
 
 gives 0 '' '' mount -o remount,ro library mount
-check_not "a remount to ro" touch "$mnt/new" 2>/dev/null
+check_not "a remount to ro" writable new
 gives 0 '' '' mount -o remount,rw library mount
-check "a remount to rw" touch "$mnt/new"
+check "a remount to rw" writable new
 gives 0 '' '' umount --lazy mount
 within 20 no_daemon || fail "the daemon stays after a lazy umount"
 gives 3 '' 'garner mount: mount: no library is mounted there' mount -o remount library mount
 
 gives 0 '' '' mount -o ro library mount
-check_not "writing to a read-only mount" touch "$mnt/newer" 2>/dev/null
+check_not "writing to a read-only mount" writable newer
 gives 7 '' 'garner mount: mount: was mounted read-only; to write, *' mount -o remount,rw library mount
 gives 0 *$'\nmounted:   '"$mnt, read-only or not answering" '' status library
 gives 0 '' '' umount mount
@@ -75,7 +82,7 @@ json '.drafts == 0 and .assets == 3' status --json library
 mount_library
 kill -KILL "$(daemon_pids)"
 within 20 no_daemon || fail "SIGKILL"
-check_not "a dead mount answers" ls "$mnt" 2>/dev/null
+check_not "a dead mount answers" listed
 gives 0 '' '*a mount whose daemon died is still there; unmounting it' mount library mount
 kill -KILL "$(daemon_pids)"
 within 20 no_daemon || fail "SIGKILL"

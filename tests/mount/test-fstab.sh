@@ -36,6 +36,13 @@ away() {
 writable() {
 	touch "$mnt/file" 2>/dev/null
 }
+# refused TEXT PATTERN COMMAND…: the command fails, and says so.
+refused() {
+	local text=$1 pattern=$2
+	shift 2
+	"$@" 2>"$work/err" && fail "$text: it succeeds"
+	grep -q "$pattern" "$work/err" || fail "$text: it says '$(cat "$work/err")'"
+}
 
 line "$lib" "$mnt" "defaults,_netdev,nofail,x-systemd.automount,x-gvfs-show,comment=ours"
 check "mount -a" mount -a
@@ -52,8 +59,7 @@ check_not "writing after remount,ro" writable
 check "remount,rw" mount -o remount,rw "$mnt"
 check "writing after remount,rw" writable
 exec 9>"$mnt/open"
-check_not "remount,ro over a file that is written" mount -o remount,ro "$mnt" 2>"$work/err"
-check "it says why" grep -q 'files are open for writing' "$work/err"
+refused "remount,ro over a file that is written" 'files are open for writing' mount -o remount,ro "$mnt"
 exec 9>&-
 away
 check "mount by the library" mount "$lib"
@@ -68,8 +74,7 @@ check "noexec" findmnt -no OPTIONS -O noexec "$mnt" >/dev/null
 away
 check "mount -r" mount -r -t garner "$lib" "$mnt"
 check_not "writing to mount -r" writable
-check_not "remount,rw of what was mounted read-only" mount -o remount,rw "$mnt" 2>"$work/err"
-check "it says what to do" grep -q 'unmount it and mount it again' "$work/err"
+refused "remount,rw of what was mounted read-only" 'unmount it and mount it again' mount -o remount,rw "$mnt"
 away
 
 line "$lib" "$mnt" ro,user,noauto
@@ -98,13 +103,11 @@ within 20 no_daemon || fail "the daemon stays"
 
 # What goes wrong is told, and fails; with nofail a library that is not there does not.
 line "$work/nowhere" "$mnt" defaults
-check_not "a library that is not there" mount -a 2>"$work/err"
-check "it says so" grep -q 'there is no such library' "$work/err"
+refused "a library that is not there" 'there is no such library' mount -a
 line "$work/nowhere" "$mnt" nofail
-check "nofail" mount -a 2>/dev/null
+mount -a 2>"$work/err" || fail "nofail: $(cat "$work/err")"
 line "$lib" "$mnt" bogus
-check_not "an unknown option" mount -a 2>"$work/err"
-check "it says so" grep -q "unknown or malformed mount option 'bogus'" "$work/err"
+refused "an unknown option" "unknown or malformed mount option 'bogus'" mount -a
 check_not "nothing is mounted" mountpoint -q "$mnt"
 
 helper=$work/sbin/mount.garner
@@ -112,6 +115,9 @@ check_exit "no operands" 1 "$helper"
 check_exit "an unknown option" 1 "$helper" "$lib" "$mnt" -x
 check_exit "an unknown mount option" 1 "$helper" "$lib" "$mnt" -o bogus
 check_exit "no library" 32 "$helper" "$work/nowhere" "$mnt" -o rw
+check_exit "no library, with nofail" 0 "$helper" "$work/nowhere" "$mnt" -o rw,nofail
+check_exit "not a library, with nofail" 32 "$helper" "$work/sbin" "$mnt" -o nofail
+check_exit "no mountpoint, with nofail" 32 "$helper" "$lib" "$work/nowhere" -o nofail
 check_exit "no mountpoint" 32 "$helper" "$lib" "$work/nowhere" -o rw
 check_exit "fake" 0 "$helper" "$lib" "$mnt" -fn -o rw
 check_not "fake mounts nothing" mountpoint -q "$mnt"
