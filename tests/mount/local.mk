@@ -31,3 +31,4 @@ check-crash:
 	CRASH_ROUNDS=200 TEST_TIMEOUT=14400 $(MAKE) $(AM_MAKEFLAGS) check TESTS=tests/mount/test-crash.sh
 check-torture:
 	TORTURE_OPS=200000 TEST_TIMEOUT=14400 $(MAKE) $(AM_MAKEFLAGS) check TESTS=tests/mount/test-torture.sh
+MOUNT_SHELL += tests/mount/test-dedup.sh tests/mount/test-end.sh tests/mount/test-processes.sh tests/mount/test-trouble.sh

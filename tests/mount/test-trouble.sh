@@ -1,0 +1,101 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Bad input and bad luck: a full disk, a read-only one, a database that is none, damaged or from the future, missing blobs, no device. A clear error each, and
+# nothing is lost.
+. "${top_srcdir:-.}/tests/mount/lib.sh" || exit 1
+
+disk=$work/disk
+
+full_disk() {
+	local n
+	small_disk 96 "$disk" || { fail "cannot make a loop disk"; return; }
+	lib=$disk/library
+	make_library
+	mount_library
+	head -c 20M /dev/urandom >"$work/kept"
+	cp "$work/kept" "$mnt/kept"
+	check "sync" "$GARNER" sync "$lib"
+	cp "$work/kept" "$mnt/waiting" # sealed while the disk is full
+	for n in 1 2 3 4 5 6 7 8; do
+		head -c 20M /dev/urandom >"$mnt/fill$n" 2>/dev/null || break
+	done
+	[ "$n" -lt 8 ] || fail "the disk did not fill up"
+	check "the mount still answers" ls "$mnt" >/dev/null
+	check "what was sealed" cmp "$work/kept" "$mnt/kept"
+	check "what was written before" cmp "$work/kept" "$mnt/waiting"
+	check_not "a further file" sh -c "head -c 30M /dev/urandom > '$mnt/more'" 2>/dev/null
+	check "removing" rm -f "$mnt"/fill* "$mnt/more"
+	"$GARNER" sync --timeout 20s "$lib" 2>/dev/null
+	unmount_library
+	check_library --deep
+	mount_library
+	check "what was sealed, mounted again" cmp "$work/kept" "$mnt/kept"
+	check "what was written before, mounted again" cmp "$work/kept" "$mnt/waiting"
+	unmount_library
+}
+
+read_only_disk() {
+	mount -o remount,ro "$disk" || { fail "remount,ro"; return; }
+	check_exit "mounting on a read-only disk" 7 "$GARNER" mount "$lib" "$mnt"
+	check "mounting it read-only" "$GARNER" mount -o ro "$lib" "$mnt"
+	check "reading there" cmp "$work/kept" "$mnt/kept"
+	check_not "writing there" touch "$mnt/x" 2>/dev/null
+	unmount_library
+	check "ls there" "$GARNER" ls "$lib" >/dev/null
+	umount "$disk"
+	lib=$work/library
+}
+
+bad_databases() {
+	check_exit "no such library" 3 "$GARNER" mount "$work/none" "$mnt"
+	mkdir "$work/empty"
+	check_exit "an empty folder" 4 "$GARNER" mount "$work/empty" "$mnt"
+	make_library
+	cp "$lib/garner.db" "$work/good.db"
+	echo "this is no database" >"$lib/garner.db"
+	check_exit "a text" 4 "$GARNER" mount "$lib" "$mnt"
+	head -c 20000 "$work/good.db" >"$lib/garner.db"
+	check_exit "cut short" 4 "$GARNER" mount "$lib" "$mnt"
+	: >"$lib/garner.db"
+	check_exit "empty" 4 "$GARNER" mount "$lib" "$mnt"
+	cp "$work/good.db" "$lib/garner.db"
+	sqlite3 "$lib/garner.db" 'PRAGMA user_version = 999' || fail "sqlite3"
+	check_exit "from the future" 4 "$GARNER" mount "$lib" "$mnt"
+	sqlite3 "$work/other.db" 'CREATE TABLE t (a)'
+	cp "$work/other.db" "$lib/garner.db"
+	check_exit "of another program" 4 "$GARNER" mount "$lib" "$mnt"
+	cp "$work/good.db" "$lib/garner.db"
+	echo "this is [no configuration" >>"$lib/config"
+	check_exit "a bad config" 1 "$GARNER" mount "$lib" "$mnt"
+	"$GARNER" init "$work/again" >/dev/null && cp "$work/again/config" "$lib/config"
+	check "a good one again" "$GARNER" mount "$lib" "$mnt"
+}
+
+missing_blobs() {
+	head -c 5M /dev/urandom >"$mnt/gone"
+	echo small >"$mnt/small"
+	check "sync" "$GARNER" sync "$lib"
+	unmount_library
+	find "$lib/blobs" -type f -size +4M -delete
+	mount_library
+	check_not "reading what has no blob" cat "$mnt/gone" >/dev/null 2>&1
+	check_is "reading the rest" small "$(cat "$mnt/small")"
+	check "writing it anew" cp "$work/kept" "$mnt/gone"
+	check "reading it then" cmp "$work/kept" "$mnt/gone"
+	check "sync" "$GARNER" sync "$lib"
+	unmount_library
+}
+
+# A mount namespace in which /dev/fuse is not there.
+no_device() {
+	unshare -m sh -c "mount -t tmpfs none /dev && '$GARNER' mount '$lib' '$mnt'" 2>"$work/stderr"
+	check_is "exit code without /dev/fuse" 8 $?
+	grep -q "/dev/fuse" "$work/stderr" || fail "without /dev/fuse: $(cat "$work/stderr")"
+}
+
+full_disk
+read_only_disk
+bad_databases
+missing_blobs
+no_device
+finish
