@@ -139,7 +139,7 @@ static void collect_punch(struct collect *k, const struct collect_range *r)
 
 	if (!err)
 		k->stats->punched_bytes += bytes;
-	else if (err != -EOPNOTSUPP)
+	else if (err != -EOPNOTSUPP && err != -EBUSY)
 		log_warn("blob %" PRId64 ": space was not given back: %s", r->blob, err_text(err));
 }
 

@@ -47,6 +47,9 @@ struct draft {
 	uint64_t logged; /* rows in the log */
 };
 
+/* A plain draft on the file of `blob`, whatever its row says. On 0 *out is the caller's, for draft_free(); errors of blobs_get(), -ENOMEM. */
+int draft_new(struct content *c, int64_t blob, bool read_only, struct draft **out);
+
 /* Begins a change: opens the descriptor, which is *fd, waits for what is exclusive. 0, -EROFS or an errno of open. */
 int draft_change_begin(struct draft *d, int *fd);
 void draft_change_end_locked(struct draft *d) LOCK_REQUIRES(&d->lock);

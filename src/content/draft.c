@@ -14,8 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A plain draft on the file of `blob`. */
-static int draft_new(struct content *c, int64_t blob, bool read_only, struct draft **out)
+int draft_new(struct content *c, int64_t blob, bool read_only, struct draft **out)
 {
 	struct draft *d = calloc(1, sizeof(*d));
 

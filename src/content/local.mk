@@ -34,6 +34,7 @@ libcontent_a_SOURCES = \
 	src/content/seal-internal.h \
 	src/content/seal-known.c \
 	src/content/seal-piece.c \
+	src/content/seal-reuse.c \
 	src/content/seal-rows.c \
 	src/content/seal-store.c \
 	src/content/seal.c \

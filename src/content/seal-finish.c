@@ -32,9 +32,9 @@ static bool seal_reflink(struct seal_trim *t, const struct seal_chunk *chunk)
 	uint64_t from = (chunk->start + SEAL_BLOCK - 1) / SEAL_BLOCK * SEAL_BLOCK;
 	uint64_t to = (chunk->start + chunk->len) / SEAL_BLOCK * SEAL_BLOCK;
 
-	if (!t->op || to <= from || !seal_can_reflink(t->seal, t->item, chunk))
+	if (!t->op || !seal_can_reflink(t->seal, t->item, chunk))
 		return false;
-	if (blobs_dedupe(t->seal->content->blobs, chunk->blob, chunk->at + (from - chunk->start),
+	if (to > from && blobs_dedupe(t->seal->content->blobs, chunk->blob, chunk->at + (from - chunk->start),
 			 t->blob, from, to - from))
 		return false;
 	META_ADD(t->op, PLACE_COPY, META_ANY, 0, META_B(chunk->hash.b, HASH_LEN), META_I(t->blob),
@@ -53,7 +53,7 @@ static void seal_punch(struct seal_trim *t, uint64_t from, uint64_t to)
 {
 	int err = to > from ? blobs_punch(t->seal->content->blobs, t->blob, from, to - from) : 0;
 
-	if (err && err != -EOPNOTSUPP)
+	if (err && err != -EOPNOTSUPP && err != -EBUSY)
 		log_warn("blob %" PRId64 ": space was not given back: %s", t->blob, err_text(err));
 }
 
@@ -115,7 +115,9 @@ static void seal_give_back_item(struct seal *s, struct seal_item *it, bool durab
 
 	if (!it->draft)
 		return;
-	if (it->phase != SEAL_FINISHED) {
+	if (it->adopted && (it->phase != SEAL_FINISHED || !it->home)) {
+		seal_reuse_drop(s, it);
+	} else if (it->phase != SEAL_FINISHED) {
 		if (!it->own)
 			it->draft = NULL;
 		else if (it->phase == SEAL_PREPARED || seal_is_draft(c, it->draft))

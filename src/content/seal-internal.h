@@ -77,6 +77,8 @@ enum seal_phase { SEAL_PREPARED, SEAL_ADDED, SEAL_FINISHED };
 struct seal_item {
 	struct draft *draft;              /* NULL: an import that keeps nothing of its own */
 	bool own;                         /* the draft was taken for this import and is ours */
+	bool filled;                      /* the own draft's file has all of the content */
+	bool adopted;                     /* it is the source's file */
 	const struct seal_source *source; /* of an import, while it is prepared; else NULL */
 	bool small;
 	bool home;          /* the draft holds chunks */
@@ -160,6 +162,13 @@ int seal_add_chunk(struct seal *s, struct seal_item *it, const struct cut_chunk 
 int seal_add_base(struct seal_item *it, const struct seal_take *take);
 /* Ends the item's chunks: what follows the last one is a hole. */
 int seal_add_end(struct seal_item *it);
+/* seal-reuse.c: makes the source's file, or a clone of it, the item's draft if its `reuse` asks for that and it can be. 0 or negative error. */
+int seal_reuse(struct seal *s, struct seal_item *it);
+/* Adds the rows of an adopted file. */
+void seal_reuse_add(const struct seal_item *it, const struct meta_value *owner, struct meta_op *op);
+/* Takes the blob's name from an adopted file that is no home, and its row. */
+void seal_reuse_drop(struct seal *s, struct seal_item *it);
+
 /* Frees the table of chunks that were seen. */
 void seal_known_free(struct seal *s);
 

@@ -242,8 +242,9 @@ int seal_read(struct seal_item *it, void *buf, size_t len, uint64_t off)
 
 	while (done < len) {
 		uint8_t *to = (uint8_t *)buf + done;
-		ssize_t got = it->source ? seal_read_source(it, to, len - done, off + done)
-					 : draft_read(it->draft, to, len - done, off + done);
+		ssize_t got = it->source && !it->filled
+				      ? seal_read_source(it, to, len - done, off + done)
+				      : draft_read(it->draft, to, len - done, off + done);
 
 		if (got <= 0)
 			return got ? (int)got : -ECANCELED;

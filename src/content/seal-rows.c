@@ -16,7 +16,7 @@ enum { SEAL_REFLINK_ALIGN = 4096 };
 bool seal_can_reflink(const struct seal *s, const struct seal_item *it,
 		      const struct seal_chunk *chunk)
 {
-	return it->home && it->plain && !it->own && chunk->from == SEAL_HELD &&
+	return it->home && it->plain && (!it->own || it->filled) && chunk->from == SEAL_HELD &&
 	       blobs_caps(s->content->blobs)->reflink &&
 	       (chunk->at - chunk->start) % SEAL_REFLINK_ALIGN == 0;
 }
@@ -93,14 +93,20 @@ static void seal_add_draft(const struct seal *s, const struct seal_item *it, str
 
 	if (!it->draft)
 		return;
-	if (!it->home) {
+	if (!it->home && !it->adopted) {
 		draft_add_release(it->draft, op);
 		return;
 	}
 	for (size_t i = 0; i < it->count && !reflink; i++)
 		reflink = seal_can_reflink(s, it, &it->chunks[i]);
+	struct meta_value owner = reflink ? CONTENT_OWNER(s->content) : META_N();
+
+	if (it->adopted) {
+		seal_reuse_add(it, &owner, op);
+		return;
+	}
 	META_ADD(op, DRAFT_HOME, META_ONE, -ESTALE, META_I(draft_blob(it->draft)), META_I(it->size),
-		 reflink ? CONTENT_OWNER(s->content) : META_N());
+		 owner);
 	META_ADD(op, DRAFT_EXTENT_CLEAR, META_ANY, 0, META_I(draft_blob(it->draft)));
 }
 

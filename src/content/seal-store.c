@@ -70,7 +70,7 @@ int seal_store(struct seal *s, struct seal_item *it, struct seal_chunk *chunk, c
 		chunk->at = s->pending.len;
 		return err ? err : buf_add(&s->pending, data, chunk->len);
 	}
-	if (it->source)
+	if (it->source && !it->filled)
 		err = seal_store_import(s, it, chunk, data);
 	else if (!it->plain)
 		err = seal_store_rest(it, chunk, data);

@@ -62,14 +62,34 @@ void seal_free(struct seal *s);
  * Takes content in without a draft (import): reads it through `read`, writes only chunks that are not held, at their natural offsets in a new home
  * blob or in the open bundle. The holes [(start,len)…] given are not read. Same errors and same seal_add()/seal_finish(…, NULL) as above; There is one item per source.
  */
+/*
+ * What may be done to spare the second copy of a source that no bundle takes. Where it cannot be done the bytes are copied.
+ *   CLONE  the home begins as a clone of `fd` (FICLONE) and is cut from that
+ *   ADOPT  the file `fd` gets a second name and is the home. Nobody may write it any more (the caller's care). After the operation was
+ *          applied and synced the caller removes the first name, and then gives it mode and owner of a blob; or else calls seal_disown().
+ *          Until the first name is gone no range of the file is given back, here and in collection.
+ */
+enum seal_reuse { SEAL_COPY, SEAL_CLONE, SEAL_ADOPT };
+
 struct seal_source {
 	ssize_t (*read)(void *arg, void *buf, size_t len, uint64_t off);
 	void *arg;
 	uint64_t size;
 	const uint64_t (*holes)[2];
 	size_t hole_count;
+	enum seal_reuse reuse;
+	int fd; /* of a regular file, for reading; unless SEAL_COPY */
 };
 int seal_import(struct content *c, const struct seal_source *src, size_t count,
 		int (*stop)(void *arg), void *stop_arg, struct seal **out);
+
+/* Whether source number `i` was adopted and holds chunks. */
+bool seal_adopted(const struct seal *s, size_t i);
+
+/*
+ * Undoes the adoption of source `i`, after seal_finish(): its chunks have no place any more, and the blob's name goes; the file is as it was. The
+ * caller takes the content in again as SEAL_COPY, before which it cannot be read. 0, -ENOMEM or as meta_apply(): then it stays adopted.
+ */
+int seal_disown(struct seal *s, size_t i);
 
 #endif

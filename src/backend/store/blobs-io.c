@@ -54,8 +54,13 @@ int blobs_io_punch(int fd, uint64_t off, uint64_t len)
 int blobs_punch(struct blobs *b, int64_t id, uint64_t off, uint64_t len)
 {
 	CLEANUP_CLOSE int fd = blobs_open_write(b, id);
+	struct stat st;
 
-	return fd < 0 ? fd : blobs_io_punch(fd, off, len);
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	return st.st_nlink > 1 ? -EBUSY : blobs_io_punch(fd, off, len);
 }
 
 static int size_of(int fd, uint64_t *out)

@@ -149,6 +149,34 @@ int blobs_create(struct blobs *b, int64_t id)
 	return 0;
 }
 
+static int link_name(struct blobs *b, int fd, const char *name)
+{
+	char source[64];
+
+	snprintf(source, sizeof source, "/proc/self/fd/%d", fd);
+	return linkat(AT_FDCWD, source, b->folder, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+}
+
+int blobs_link(struct blobs *b, int64_t id, int fd)
+{
+	char name[BLOBS_NAME_LEN];
+	unsigned index = folder_of(id);
+	int err = blobs_may_write(b, id);
+
+	if (err)
+		return err == -EPERM ? -EEXIST : err;
+	blobs_name(id, name);
+	err = link_name(b, fd, name);
+	if (err == -ENOENT) {
+		err = make_folder(b, index);
+		if (!err)
+			err = link_name(b, fd, name);
+	}
+	if (!err)
+		mark_unsynced(b, index);
+	return err;
+}
+
 static int sync_folder(struct blobs *b, unsigned index)
 {
 	char name[FOLDER_NAME_LEN];

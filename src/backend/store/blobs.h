@@ -66,7 +66,14 @@ int blobs_refer(struct blobs *b, int64_t id, const char *path);
 int blobs_create(struct blobs *b, int64_t id);
 
 /*
- * On 0 every name made by a blobs_create() that returned before this call survives a power cut.
+ * Gives the open file FD, which no blob is yet, the name of blob ID: the same file under one more name. Its name is durable as
+ * after blobs_create(). What is done to the blob then is done to the file: see blobs_punch(). 0; -EXDEV (another filesystem),
+ * -EEXIST, -EROFS (opened READ_ONLY), -EPERM (a file that takes no link), -EMLINK, -ENOSPC or another negative errno.
+ */
+int blobs_link(struct blobs *b, int64_t id, int fd);
+
+/*
+ * On 0 every name made by a blobs_create() or blobs_link() that returned before this call survives a power cut.
  * Cheap when nothing was created since the last call. 0 or negative errno; after a failure the next
  * call tries again.
  */
@@ -111,7 +118,8 @@ int blobs_quiet(struct blobs *b, int64_t id);
 /*
  * Gives the range back to the disk: it reads as zeros, the file's size stays. Blocks that lie only
  * partly in the range are zeroed in that part and stay allocated. 0; -EOPNOTSUPP where the
- * filesystem cannot; -ENOENT, -EROFS, -EPERM (held elsewhere), -EIO.
+ * filesystem cannot; -EBUSY while the file has another name outside of the blobs (blobs_link());
+ * -ENOENT, -EROFS, -EPERM (held elsewhere), -EIO.
  */
 int blobs_punch(struct blobs *b, int64_t id, uint64_t off, uint64_t len);
 
