@@ -7,6 +7,7 @@ garner_SOURCES = \
 	tools/cmd-fsck.c \
 	tools/cmd-gc.c \
 	tools/cmd-history.c \
+	tools/cmd-import.c \
 	tools/cmd-init.c \
 	tools/cmd-json.c \
 	tools/cmd-ls.c \

@@ -10,6 +10,8 @@
 enum lock_rank {
 	/* src/fuse */
 	LOCK_RANK_MOUNT,
+	/* src/agent */
+	LOCK_RANK_AGENT,
 	/* src/library */
 	LOCK_RANK_LIBRARY,
 	LOCK_RANK_FILE,   /* a shard of the open files: src/library/file-table.c */
