@@ -17,12 +17,14 @@ declare -gA _garner_options=(
 	[purge]='-a --all -j --json'
 	[history]='-j --json'
 	[du]='-b --bytes -j --json'
+	[import]='-i --into -m --move -J --jobs -n --dry-run -j --json'
+	[export]='-j --json'
 	[gc]='-g --grace -j --json'
 	[fsck]='-d --deep -r --repair -j --json'
 	[doctor]='-j --json'
 )
 
-_garner_commands='init mount umount status sync ls stat mkdir mv rm restore purge history du gc fsck doctor'
+_garner_commands='init mount umount status sync ls stat mkdir mv rm restore purge history du import export gc fsck doctor'
 
 _garner_mount_options='ro rw remount allow_other noallow_other relatime noatime
 	strictatime uid= gid= umask= dev nodev suid nosuid exec noexec writeback
@@ -32,6 +34,7 @@ _garner_mount_options='ro rw remount allow_other noallow_other relatime noatime
 _garner_takes_argument() {
 	case $1:$2 in
 	init:--* | mount:-o | mount:--options | sync:-t | sync:--timeout | gc:-g | gc:--grace) return 0 ;;
+	import:-i | import:--into | import:-J | import:--jobs) return 0 ;;
 	esac
 	return 1
 }
@@ -100,6 +103,11 @@ _garner_argument() {
 	--chunker) word='fastcdc fixed' ;;
 	--hash) word='sha256 blake3' ;;
 	--chunk-*) word='64KiB 256KiB 1MiB 4MiB 8MiB' ;;
+	-i | --into)
+		_garner_paths "$3" "$2" folders
+		return
+		;;
+	-J | --jobs) word='1 2 4 8' ;;
 	-t | --timeout | -g | --grace) word='30s 10m 1h' ;;
 	-o | --options)
 		local before=""
@@ -125,6 +133,11 @@ _garner_operand() {
 	mount:* | init:* | status:* | sync:* | gc:* | fsck:* | doctor:*) ;;
 	restore:* | purge:*) _garner_trash "$3" "$4" ;;
 	mkdir:*) _garner_paths "$3" "$4" folders ;;
+	import:*) _garner_files f "$4" ;;
+	export:*)
+		_garner_paths "$3" "$4"
+		[[ $2 -gt 1 ]] && _garner_files f "$4"
+		;;
 	history:1 | ls:* | stat:* | mv:* | rm:* | du:*) _garner_paths "$3" "$4" ;;
 	esac
 }
@@ -140,16 +153,6 @@ _garner() {
 		done
 		return
 	fi
-	if _garner_takes_argument "$sub" "$prev"; then
-		_garner_argument "$prev" "$cur"
-		return
-	fi
-	if [[ $cur == -* ]]; then
-		for word in ${_garner_options[$sub]} --help; do
-			_garner_add "$word" "$cur"
-		done
-		return
-	fi
 	for ((i = 2; i < COMP_CWORD; i++)); do
 		if _garner_takes_argument "$sub" "${COMP_WORDS[i]}"; then
 			i=$((i + 1))
@@ -158,6 +161,16 @@ _garner() {
 			operands=$((operands + 1))
 		fi
 	done
+	if _garner_takes_argument "$sub" "$prev"; then
+		_garner_argument "$prev" "$cur" "$library"
+		return
+	fi
+	if [[ $cur == -* ]]; then
+		for word in ${_garner_options[$sub]} --help; do
+			_garner_add "$word" "$cur"
+		done
+		return
+	fi
 	_garner_operand "$sub" "$operands" "$library" "$cur"
 }
 

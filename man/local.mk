@@ -3,9 +3,11 @@ dist_man_MANS += \
 	man/garner.1 \
 	man/garner-doctor.1 \
 	man/garner-du.1 \
+	man/garner-export.1 \
 	man/garner-fsck.1 \
 	man/garner-gc.1 \
 	man/garner-history.1 \
+	man/garner-import.1 \
 	man/garner-init.1 \
 	man/garner-ls.1 \
 	man/garner-mkdir.1 \

@@ -53,6 +53,10 @@ offers 'library' mount -o ro lib
 offers 'elsewhere' mount library el
 offers '' mount library elsewhere ''
 offers '' history library Photos ''
+offers 'bin|elsewhere|library' import library ''
+offers 'Papers/|Photos/' import library elsewhere --into P
+offers 'Papers/|Photos/' export library ''
+offers 'elsewhere' export library Photos el
 
 # Every option of --help, in both.
 mapfile -t commands < <(garner --help | sed -nE 's/^  ([a-z]+) .*/\1/p')
