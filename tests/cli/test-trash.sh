@@ -46,6 +46,10 @@ before=$(du -s --block-size=1 "$lib/blobs" | cut -f1)
 json '.objects >= 1 and .chunk_bytes >= 300000' gc --grace 0 --json "$lib"
 after=$(du -s --block-size=1 "$lib/blobs" | cut -f1)
 [ $((before - after)) -ge 290000 ] || fail "gc gives back $((before - after)) bytes of 300000"
-gives 0 'removed 0 objects, 0 chunks *' '' gc --grace 0 "$lib"
+# What lay in a purged folder may be left for the next time.
+nothing_left() {
+	[[ $("$GARNER" gc --grace 0 "$lib") == 'removed 0 objects, 0 chunks '* ]]
+}
+within 10 nothing_left || fail "gc finds no end"
 check_library --deep
 finish
