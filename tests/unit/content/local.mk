@@ -31,3 +31,10 @@ UNIT_TESTS += tests/unit/content/test-content-order
 tests_unit_content_test_content_order_LDADD = $(UNIT_CONTENT_LIBS)
 tests_unit_content_test_content_order_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=io_sync_data \
 	-Wl,--wrap=blobs_punch -Wl,--wrap=blobs_unlink -Wl,--wrap=ftruncate
+UNIT_TESTS += tests/unit/content/test-content-fault
+tests_unit_content_test_content_fault_LDADD = $(UNIT_CONTENT_LIBS)
+tests_unit_content_test_content_fault_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc \
+	-Wl,--wrap=reallocarray -Wl,--wrap=meta_apply -Wl,--wrap=meta_query \
+	-Wl,--wrap=meta_next_id -Wl,--wrap=blobs_get -Wl,--wrap=blobs_open_write \
+	-Wl,--wrap=blobs_create -Wl,--wrap=io_pwrite_full -Wl,--wrap=io_pread_full \
+	-Wl,--wrap=io_sync_data
