@@ -16,7 +16,7 @@ static int64_t time_read(clockid_t clock)
 
 int64_t time_now_ns(void)
 {
-	return time_read(CLOCK_REALTIME_COARSE);
+	return time_read(CLOCK_REALTIME);
 }
 
 int64_t time_mono_ns(void)

@@ -12,10 +12,7 @@
 /* Bytes of a formatted time, the NUL included. */
 enum { TIME_TEXT_LEN = 31 };
 
-/*
- * Nanoseconds since 1970 by the wall clock, which may jump, as of the kernel's last tick: the clock that the kernel stamps files with, so that a time from
- * here and one from there are in the order of the events. Any thread.
- */
+/* Nanoseconds since 1970 by the wall clock, which may jump. Any thread. */
 int64_t time_now_ns(void);
 
 /* Nanoseconds by a clock that only goes forward, from no fixed start. */
