@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 enum seal_reuse import_move_reuse(struct import *run, const struct import_item *item)
@@ -81,7 +82,7 @@ void import_move_source(struct import *run, struct import_item *item, struct sea
 		/* A blob's mode and owner, now that it is no one else's any more. */
 		if (adopted && (fchown(item->fd, geteuid(), getegid()) || fchmod(item->fd, 0600)))
 			log_warn("%s: keeps its mode and owner as a blob",
-				 log_name(item->name, sizeof(item->name)));
+				 log_name(item->name, strlen(item->name)));
 		return;
 	}
 	if (adopted) {
@@ -98,6 +99,19 @@ void import_move_source(struct import *run, struct import_item *item, struct sea
 		import_tell(run, item->folder, item->name, true, err_text(err));
 }
 
+/* A folder that is left has its times again, so that another import finds them. */
+static void import_move_times(struct import *run, struct import_folder *f)
+{
+	struct timespec times[2] = { f->st.st_atim, f->st.st_mtim };
+	int at = import_folder_enter(run, f);
+
+	if (at < 0)
+		return;
+	if (futimens(at, times))
+		log_debug("%s: %s", log_name(f->name, strlen(f->name)), err_text(-errno));
+	import_folder_leave(run, f);
+}
+
 void import_move_folder(struct import *run, struct import_folder *f)
 {
 	int at = import_folder_enter(run, f->parent);
@@ -106,5 +120,7 @@ void import_move_folder(struct import *run, struct import_folder *f)
 		return;
 	if (!unlinkat(at, f->name, AT_REMOVEDIR))
 		import_count(run, &run->stats.removed, 1);
+	else
+		import_move_times(run, f);
 	import_folder_leave(run, f->parent);
 }

@@ -12,6 +12,7 @@ UNIT_META_LIBS = $(META_LIBS) $(CHECK_LIBS)
 UNIT_STORE_LIBS = $(STORE_LIBS) $(CHECK_LIBS)
 UNIT_CONTENT_LIBS = $(CONTENT_LIBS) $(CHECK_LIBS)
 UNIT_LIBRARY_LIBS = $(LIBRARY_LIBS) $(CHECK_LIBS)
+UNIT_AGENT_LIBS = $(AGENT_LIBS) $(CHECK_LIBS)
 UNIT_MOUNT_LIBS = $(MOUNT_LIBS) $(CHECK_LIBS)
 
 include tests/unit/util/local.mk
@@ -19,4 +20,5 @@ include tests/unit/meta/local.mk
 include tests/unit/store/local.mk
 include tests/unit/content/local.mk
 include tests/unit/library/local.mk
+include tests/unit/agent/local.mk
 include tests/unit/fuse/local.mk

@@ -38,3 +38,9 @@ tests_unit_content_test_content_fault_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc 
 	-Wl,--wrap=meta_next_id -Wl,--wrap=blobs_get -Wl,--wrap=blobs_open_write \
 	-Wl,--wrap=blobs_create -Wl,--wrap=io_pwrite_full -Wl,--wrap=io_pread_full \
 	-Wl,--wrap=io_sync_data
+UNIT_TESTS += tests/unit/content/test-seal-reuse
+tests_unit_content_test_seal_reuse_LDADD = $(UNIT_CONTENT_LIBS)
+UNIT_TESTS += tests/unit/content/test-draft-log
+tests_unit_content_test_draft_log_LDADD = $(UNIT_CONTENT_LIBS)
+UNIT_TESTS += tests/unit/content/test-seal-import
+tests_unit_content_test_seal_import_LDADD = $(UNIT_CONTENT_LIBS)
