@@ -26,6 +26,7 @@ struct bundle_set {
 	struct bundle *open; /* what is appended to; NULL: none yet */
 };
 
+/* An empty set, ended with bundle_set_release(). */
 void bundle_set_init(struct bundle_set *s);
 
 /* Closes the open bundle; none is held. */
@@ -41,6 +42,7 @@ int bundle_append(struct content *c, const void *data, size_t len, struct bundle
 /* Makes what was appended before the call durable, name included. 0 or negative errno. */
 int bundle_sync(struct content *c, struct bundle *b);
 
+/* The id of its blob. */
 int64_t bundle_blob(const struct bundle *b);
 
 /* Lets go of it. NULL allowed. */

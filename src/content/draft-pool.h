@@ -33,7 +33,10 @@ struct draft_pool {
 	size_t batch; /* drafts that are made at once */
 };
 
+/* An empty pool, ended with draft_pool_release(). */
 void draft_pool_init(struct draft_pool *p);
+
+/* Frees the memory; the drafts in the pool are spare for whoever comes next. */
 void draft_pool_release(struct draft_pool *p);
 
 /* Takes a ready draft, making some where there is none. 0 and its blob id, or a negative error as blobs_create(), meta_apply(). Any thread. */

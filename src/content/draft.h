@@ -41,8 +41,11 @@ int draft_lay_over(struct draft *d, int64_t object, uint64_t size, struct meta_o
 /* Lets go of the memory and descriptors; the blob and its rows stay. NULL allowed. */
 void draft_free(struct draft *d);
 
+/* The id of its blob. */
 int64_t draft_blob(const struct draft *d);
+/* Whether its file alone is the content; it can become an overlay at any time by draft_share(). */
 bool draft_is_plain(struct draft *d);
+/* Bytes, holes included; of a plain draft as the file says now. */
 uint64_t draft_size(struct draft *d);
 /* Bytes that are not holes, for st_blocks. */
 uint64_t draft_alloc(struct draft *d);

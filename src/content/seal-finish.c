@@ -34,8 +34,8 @@ static bool seal_reflink(struct seal_trim *t, const struct seal_chunk *chunk)
 
 	if (!t->op || !seal_can_reflink(t->seal, t->item, chunk))
 		return false;
-	if (to > from && blobs_dedupe(t->seal->content->blobs, chunk->blob, chunk->at + (from - chunk->start),
-			 t->blob, from, to - from))
+	if (to > from && blobs_dedupe(t->seal->content->blobs, chunk->blob,
+				      chunk->at + (from - chunk->start), t->blob, from, to - from))
 		return false;
 	META_ADD(t->op, PLACE_COPY, META_ANY, 0, META_B(chunk->hash.b, HASH_LEN), META_I(t->blob),
 		 META_I(chunk->start));

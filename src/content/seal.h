@@ -45,8 +45,9 @@ int seal_prepare(struct content *c, struct draft *const *drafts, size_t count,
  * draft was changed since seal_prepare() began, and nothing was added.
  */
 int seal_add(struct seal *s, size_t i, struct meta_op *op);
-const uint8_t *seal_root(const struct seal *s,
-			 size_t i); /* 32 bytes; NULL for empty content, which has no object */
+/* The root hash of item `i`, 32 bytes; NULL for empty content, which has no object. The seal's. */
+const uint8_t *seal_root(const struct seal *s, size_t i);
+/* What sealing item `i` came to. The seal's. */
 const struct seal_stats *seal_stats(const struct seal *s, size_t i);
 
 /* Call once after the operation was applied, when no reader uses draft `i` any more (they took a view of the object). Takes *draft over, which is draft `i`. Does no I/O. */
@@ -59,10 +60,6 @@ void seal_finish(struct seal *s, size_t i, struct draft **draft);
 void seal_free(struct seal *s);
 
 /*
- * Takes content in without a draft (import): reads it through `read`, writes only chunks that are not held, at their natural offsets in a new home
- * blob or in the open bundle. The holes [(start,len)…] given are not read. Same errors and same seal_add()/seal_finish(…, NULL) as above; There is one item per source.
- */
-/*
  * What may be done to spare the second copy of a source that no bundle takes. Where it cannot be done the bytes are copied.
  *   CLONE  the home begins as a clone of `fd` (FICLONE) and is cut from that
  *   ADOPT  the file `fd` gets a second name and is the home. Nobody may write it any more (the caller's care). After the operation was
@@ -71,15 +68,23 @@ void seal_free(struct seal *s);
  */
 enum seal_reuse { SEAL_COPY, SEAL_CLONE, SEAL_ADOPT };
 
+/* What is taken in. */
 struct seal_source {
+	/* Up to `len` bytes at `off`, in ascending order: the count, 0 where the content ends early, or negative errno. */
 	ssize_t (*read)(void *arg, void *buf, size_t len, uint64_t off);
 	void *arg;
 	uint64_t size;
-	const uint64_t (*holes)[2];
+	const uint64_t (*holes)[2]; /* start and length, ascending; they are not read */
 	size_t hole_count;
 	enum seal_reuse reuse;
 	int fd; /* of a regular file, for reading; unless SEAL_COPY */
 };
+
+/*
+ * Takes content in without a draft (import): reads it, writes only chunks that are not held, at their natural offsets in a new home blob or into
+ * the open bundle. There is one item for each of the `count` sources, which need not outlive the call. Errors as seal_prepare(), and -ECANCELED when a source ends
+ * early, -EINVAL for holes out of order. Then seal_add() and seal_finish(…, NULL), as above.
+ */
 int seal_import(struct content *c, const struct seal_source *src, size_t count,
 		int (*stop)(void *arg), void *stop_arg, struct seal **out);
 
