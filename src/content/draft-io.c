@@ -184,7 +184,9 @@ ssize_t draft_write(struct draft *d, const void *buf, size_t len, uint64_t off)
 
 	if (off > INT64_MAX || len > INT64_MAX - off)
 		return -EFBIG;
-	err = draft_change_begin(d, &fd);
+	err = room_take(&d->content->room, d->content->blobs, len);
+	if (!err)
+		err = draft_change_begin(d, &fd);
 	if (err)
 		return err;
 	ssize_t put = draft_pwrite(fd, buf, len, off);
@@ -285,7 +287,9 @@ int draft_allocate(struct draft *d, int mode, uint64_t off, uint64_t len)
 		return -EINVAL;
 	if (off > INT64_MAX || len > INT64_MAX - off)
 		return -EFBIG;
-	err = draft_change_begin(d, &fd);
+	err = what ? 0 : room_take(&d->content->room, d->content->blobs, len);
+	if (!err)
+		err = draft_change_begin(d, &fd);
 	if (err)
 		return err;
 	if (draft_is_plain(d))
