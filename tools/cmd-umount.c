@@ -5,12 +5,15 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "cmd.h"
 #include "fuse/mount.h"
 #include "util/cleanup.h"
 
 #define DAEMON_TIMEOUT_MS 60000
+#define BUSY_PAUSE_MS 50
+#define BUSY_TRIES 20
 
 static const struct cmd_option options[] = {
 	{ "lazy", 'l', NULL, "take the name away now, even if files are in use" },
@@ -25,6 +28,18 @@ static int wait_for_daemon(const struct cmd *cmd, const char *library)
 		fprintf(stderr, "garner umount: unmounted, but the daemon of %s is still at work\n",
 			library);
 	return cmd_fail(cmd, library, err);
+}
+
+/* What looks at every new mount (indexers, file managers) has it open for a moment: that is waited for. */
+static int detach(const char *mountpoint, bool lazy)
+{
+	int err = mount_detach(mountpoint, lazy);
+
+	for (int i = 0; i < BUSY_TRIES && err == -EBUSY; i++) {
+		nanosleep(&(struct timespec){ .tv_nsec = BUSY_PAUSE_MS * 1000000L }, NULL);
+		err = mount_detach(mountpoint, lazy);
+	}
+	return err;
 }
 
 static int run(const struct cmd *cmd, int argc, char **argv)
@@ -49,7 +64,7 @@ static int run(const struct cmd *cmd, int argc, char **argv)
 	}
 	if (!library)
 		return cmd_refuse(cmd, CMD_NOT_FOUND, l.argv[0], "no library is mounted there");
-	err = mount_detach(at, lazy);
+	err = detach(at, lazy);
 	if (err == -EBUSY)
 		return cmd_refuse(cmd, CMD_BUSY, at,
 				  "files in it are in use ('fuser -vm' shows by whom); --lazy "
