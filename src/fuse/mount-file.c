@@ -24,10 +24,32 @@ static int handle_new(int flags, struct mount_handle **out)
 	return 0;
 }
 
-static void handle_free(struct mount_handle *h)
+static void handle_list(struct mount *m, struct mount_handle *h)
 {
+	lock_lock(&m->lock);
+	h->next = m->handles;
+	h->at = &m->handles;
+	if (h->next)
+		h->next->at = &h->next;
+	m->handles = h;
+	lock_unlock(&m->lock);
+}
+
+static void handle_free(struct mount *m, struct mount_handle *h)
+{
+	lock_lock(&m->lock);
+	*h->at = h->next;
+	if (h->next)
+		h->next->at = h->at;
+	lock_unlock(&m->lock);
 	file_close(h->file, h->flags);
 	free(h);
+}
+
+void mount_close_handles(struct mount *m)
+{
+	while (m->handles)
+		handle_free(m, m->handles);
 }
 
 /* What the kernel may do with the open file: its pages stay valid across opens; only writers have something to say at close(2). */
@@ -58,9 +80,10 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		mount_note_access(m, (int64_t)ino);
 		atomic_store(&h->accessed, true);
 	}
+	handle_list(m, h);
 	fill_open(h, fi);
 	if (fuse_reply_open(req, fi) == -ENOENT)
-		handle_free(h);
+		handle_free(m, h);
 }
 
 static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
@@ -84,10 +107,11 @@ static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
 		mount_reply_err(req, err);
 		return;
 	}
+	handle_list(m, h);
 	fill_open(h, fi);
 	mount_fill_entry(m, &n, &e);
 	if (fuse_reply_create(req, &e, fi) == -ENOENT)
-		handle_free(h);
+		handle_free(m, h);
 }
 
 /* A buffer for one read request of each worker thread, kept for its life. */
@@ -154,7 +178,7 @@ static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	(void)ino;
-	handle_free(handle(fi));
+	handle_free(mount_of(req), handle(fi));
 	mount_reply_err(req, 0);
 }
 

@@ -12,9 +12,12 @@
 #include "fuse/mount.h"
 #include "library/file.h"
 #include "library/tree.h"
+#include "util/lock.h"
 
 #define MOUNT_TIMEOUT_S                                                                            \
 	86400.0 /* names and attributes, known and unknown: every change is notified */
+
+struct mount_handle;
 
 struct mount {
 	struct library *lib;
@@ -27,14 +30,17 @@ struct mount {
 	pthread_t *workers;
 	int worker_count;
 	atomic_int workers_alive;
-	pthread_t signals; /* the thread that waits for SIGTERM and the like */
+	struct lock lock;             /* guards the list of handles */
+	struct mount_handle *handles; /* every open asset: the end may come without RELEASE */
+	pthread_t signals;            /* the thread that waits for SIGTERM and the like */
 };
 
 /* What fi->fh points at for an open asset. */
 struct mount_handle {
 	struct file *file;
-	int flags;            /* access mode it was opened with */
-	atomic_bool accessed; /* atime was seen to */
+	int flags;                       /* access mode it was opened with */
+	atomic_bool accessed;            /* atime was seen to */
+	struct mount_handle *next, **at; /* in the mount's list: at is what points here */
 };
 
 /* The mount of a request. */
@@ -71,5 +77,8 @@ void mount_write_back(struct mount *m);
 
 /* Frees what the calling worker kept for its requests; before it ends. */
 void mount_release_buffers(void);
+
+/* Closes the assets that the kernel will not release any more; no worker runs. */
+void mount_close_handles(struct mount *m);
 
 #endif

@@ -186,6 +186,7 @@ int mount_new(struct library *lib, const char *mountpoint, const struct mount_op
 
 	if (!m)
 		return -ENOMEM;
+	lock_init(&m->lock, LOCK_RANK_MOUNT);
 	m->lib = lib;
 	m->opts = *opts;
 	err = check_mountpoint(mountpoint);
@@ -217,6 +218,7 @@ void mount_free(struct mount *m)
 		fuse_session_destroy(m->se);
 	free(m->mountpoint);
 	free(m->workers);
+	lock_release(&m->lock);
 	free(m);
 }
 
@@ -353,6 +355,7 @@ int mount_serve(struct mount *m, void (*ready)(void *arg), void *arg)
 	for (int i = 0; i < m->worker_count; i++)
 		pthread_join(m->workers[i], NULL);
 	mount_notify_stop(m);
+	mount_close_handles(m);
 	if (!err) {
 		pthread_kill(m->signals, SIGUSR2);
 		pthread_join(m->signals, NULL);
