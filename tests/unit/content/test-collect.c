@@ -365,8 +365,10 @@ static void bury(struct world *w)
 	struct graves g = { w->params.instance, meta_op_new() };
 
 	ck_assert_int_ge(meta_query(w->meta, META_INSTANCE_OPEN, 0, NULL, open_row, &g), 1);
-	ck_assert_uint_eq(meta_op_count(g.op), 1);
-	ck_assert_int_eq(meta_apply(w->meta, g.op), 0);
+	/* none when it was killed before it had a row */
+	ck_assert_uint_le(meta_op_count(g.op), 1);
+	if (meta_op_count(g.op))
+		ck_assert_int_eq(meta_apply(w->meta, g.op), 0);
 	meta_op_free(g.op);
 }
 
