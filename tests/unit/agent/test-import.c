@@ -12,7 +12,10 @@
 
 enum { MIDDLE = 200000 };
 
-/* The file whose reading changes it, for so many reads; and failures of removing names to come. */
+/*
+ * The file whose reading changes it, for so many reads; and failures of removing names to come. Both happen on the threads of an import, where check's
+ * assertions must not be used: they leave a case by longjmp().
+ */
 static struct {
 	ino_t ino;
 	char path[160];
@@ -34,7 +37,8 @@ ssize_t __wrap_pread(int fd, void *buf, size_t len, off_t off)
 		int out = open(changing.path, O_WRONLY | O_APPEND);
 
 		changing.changes--;
-		ck_assert_int_eq(write(out, "more", 4), 4);
+		if (out < 0 || write(out, "more", 4) != 4)
+			abort();
 		close(out);
 	}
 	return got;
@@ -64,7 +68,8 @@ static void unit_tell(void *arg, bool failed, const char *path, const char *why)
 	struct import_unit *u = arg;
 
 	(void)failed;
-	ck_assert_ptr_nonnull(path);
+	if (!path)
+		abort();
 	u->told++;
 	snprintf(u->why, sizeof(u->why), "%s", why);
 }
@@ -78,6 +83,7 @@ static int unit_progress(void *arg, const struct import_stats *now)
 static void unit_begin(struct import_unit *u)
 {
 	memset(u, 0, sizeof(*u));
+	changing.changes = unlink_failures = 0;
 	tree_unit_begin(&u->t, NULL);
 	ck_assert_int_eq(library_start(u->t.lib), 0);
 	snprintf(u->source, sizeof(u->source), "%s/source", u->t.dir);
