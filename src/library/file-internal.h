@@ -76,6 +76,7 @@ struct file {
 	struct draft *draft;
 };
 
+/* Takes and gives back the lock of the shard that the file is in. */
 void file_lock(struct file *f) LOCK_ACQUIRES(&f->shard->lock);
 void file_unlock(struct file *f) LOCK_RELEASES(&f->shard->lock);
 
