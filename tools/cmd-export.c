@@ -17,6 +17,7 @@
 #include "util/err.h"
 
 enum { KEY_JSON = 'j', FLUSH_TIMEOUT_MS = 10000 };
+#define SYNC_TIMEOUT "5000" /* ms */
 
 static const struct cmd_option options[] = {
 	{ "json", KEY_JSON, NULL, "print the summary as JSON" },
@@ -45,10 +46,15 @@ static void on_progress(void *arg, const struct export_stats *s)
 	cmd_progress_show(&o->progress);
 }
 
-/* What was written through the mount is to be in it; a mount that does not answer in time is no reason not to begin. */
+/*
+ * What was written through the mount is to be in it: sealed, where that is done in time, so that its hashes can be checked; else as it was recorded. A mount that does
+ * not answer in time is no reason not to begin.
+ */
 static void flush_mount(const char *path)
 {
 	(void)control_call(path, "{\"do\":\"flush\"}", FLUSH_TIMEOUT_MS, NULL);
+	(void)control_call(path, "{\"do\":\"sync\",\"timeout_ms\":" SYNC_TIMEOUT "}",
+			   FLUSH_TIMEOUT_MS, NULL);
 }
 
 /* Into an existing folder under its own name, else as `dest` itself. */
@@ -88,16 +94,18 @@ static int print_stats(const struct export_stats *s, bool json)
 	char size[16];
 
 	if (json)
-		return cmd_print_json(
-			json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "assets", (json_int_t)s->assets,
-				  "folders", (json_int_t)s->folders, "others",
-				  (json_int_t)s->others, "skipped", (json_int_t)s->skipped,
-				  "failed", (json_int_t)s->failed, "bytes", (json_int_t)s->bytes));
-	printf("%llu assets (%s), %llu folders, %llu others written; %llu were there already, %llu "
-	       "failed\n",
+		return cmd_print_json(json_pack(
+			"{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "links", (json_int_t)s->links,
+			"assets", (json_int_t)s->assets, "folders", (json_int_t)s->folders,
+			"others", (json_int_t)s->others, "skipped", (json_int_t)s->skipped,
+			"failed", (json_int_t)s->failed, "bytes", (json_int_t)s->bytes));
+	printf("%llu assets (%s), %llu links, %llu folders, %llu others written; %llu were there "
+	       "already, "
+	       "%llu failed\n",
 	       (unsigned long long)s->assets, cmd_size(s->bytes, size),
-	       (unsigned long long)s->folders, (unsigned long long)s->others,
-	       (unsigned long long)s->skipped, (unsigned long long)s->failed);
+	       (unsigned long long)s->links, (unsigned long long)s->folders,
+	       (unsigned long long)s->others, (unsigned long long)s->skipped,
+	       (unsigned long long)s->failed);
 	return CMD_OK;
 }
 

@@ -2,27 +2,29 @@
 /* Export. */
 #include "config.h"
 
-#include "agent/export.h"
+#include "agent/export-internal.h"
+
+#define HASH_NONFATAL_OOM 1
+#define uthash_nonfatal_oom(element) ((void)(element))
+#include <uthash.h>
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "content/hash.h"
-#include "library/file.h"
-#include "library/internal.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/err.h"
-#include "util/io.h"
 #include "util/time.h"
 
-enum { PIECE = 1 << 20, PAGE_ROWS = 256 };
+#define PART_SUFFIX ".garner-part"
 
 struct export
 {
@@ -36,285 +38,236 @@ struct export
 struct link_seen {
 	int64_t ino;
 	char *path;
-	struct link_seen *next;
+	UT_hash_handle hh;
 };
 
-/* Where content goes: a file, in which holes are left out, or a stream. */
-struct sink {
-	int fd;
-	bool seekable;
-	uint8_t *buf;
-	size_t room;
+/* Where a node is written: a name in an open folder, so that no path is too long; and its path, for messages and links. */
+struct spot {
+	int dir;
+	const char *name;
+	struct buf *path;
 };
 
-static int sink_room(struct sink *s, size_t len)
-{
-	uint8_t *buf;
-
-	if (len <= s->room)
-		return 0;
-	buf = realloc(s->buf, len);
-	if (!buf)
-		return -ENOMEM;
-	s->buf = buf;
-	s->room = len;
-	return 0;
-}
-
-static int sink_write(struct sink *s, const void *bytes, size_t len, uint64_t off)
-{
-	return s->seekable ? io_pwrite_full(s->fd, bytes, len, off)
-			   : io_write_full(s->fd, bytes, len);
-}
-
-static int sink_hole(struct sink *s, uint64_t len)
-{
-	int err = s->seekable ? 0 : sink_room(s, PIECE);
-
-	if (s->seekable || err)
-		return err;
-	memset(s->buf, 0, PIECE);
-	for (; len && !err; len -= len < PIECE ? len : PIECE)
-		err = io_write_full(s->fd, s->buf, len < PIECE ? len : PIECE);
-	return err;
-}
-
-struct chunk_row {
-	uint64_t start, len;
-	bool hole;
-	struct hash hash;
-};
-
-struct chunk_page {
-	struct chunk_row rows[PAGE_ROWS];
-	size_t count;
-};
-
-static int add_chunk(void *arg, const struct meta_row *row)
-{
-	struct chunk_page *p = arg;
-	struct chunk_row *r = &p->rows[p->count++];
-	size_t len;
-	const void *name = meta_row_bytes(row, 2, &len);
-
-	*r = (struct chunk_row){ .start = (uint64_t)meta_row_int(row, 0),
-				 .len = (uint64_t)meta_row_int(row, 1),
-				 .hole = !name };
-	if (name && len == sizeof r->hash.b)
-		memcpy(r->hash.b, name, len);
-	return 0;
-}
-
-static int write_chunk(struct export *x, struct file *f, const struct chunk_row *r, struct sink *s)
-{
-	struct hash got;
-	ssize_t n;
-	int err;
-
-	if (r->hole)
-		return sink_hole(s, r->len);
-	err = sink_room(s, r->len);
-	if (err)
-		return err;
-	n = file_read(f, s->buf, r->len, r->start);
-	if (n < 0)
-		return (int)n;
-	err = hash_data(x->lib->algo, s->buf, (size_t)n, &got);
-	if (err)
-		return err;
-	if ((uint64_t)n != r->len || !hash_equal(&got, &r->hash))
-		return ERR_CORRUPT;
-	return sink_write(s, s->buf, r->len, r->start);
-}
-
-static int write_sealed(struct export *x, struct file *f, int64_t object, struct sink *s)
-{
-	struct chunk_page *page = malloc(sizeof *page);
-	int64_t next = 0;
-	int err = page ? 0 : -ENOMEM;
-
-	while (!err) {
-		page->count = 0;
-		err = META_QUERY(x->lib->meta, EXPORT_CHUNKS, add_chunk, page, META_I(object),
-				 META_I(next));
-		if (err <= 0)
-			break;
-		next += (int64_t)page->count;
-		err = 0;
-		for (size_t i = 0; i < page->count && !err; i++)
-			err = write_chunk(x, f, &page->rows[i], s);
-	}
-	free(page);
-	return err;
-}
-
-/* Content that is not sealed yet has no hashes to be checked against. */
-static int write_draft(struct file *f, uint64_t size, struct sink *s)
-{
-	int err = sink_room(s, PIECE);
-
-	for (uint64_t off = 0; off < size && !err;) {
-		ssize_t n = file_read(f, s->buf, PIECE, off);
-
-		if (n <= 0)
-			return n < 0 ? (int)n : 0;
-		err = sink_write(s, s->buf, (size_t)n, off);
-		off += (uint64_t)n;
-	}
-	return err;
-}
-
-static int write_content(struct export *x, const struct node *n, struct sink *s)
-{
-	struct file *f;
-	int err = file_open(x->lib, &(struct actor){ 0 }, n->ino, O_RDONLY, &f);
-
-	if (err)
-		return err;
-	if (n->draft)
-		err = write_draft(f, n->size, s);
-	else if (n->object)
-		err = write_sealed(x, f, n->object, s);
-	file_close(f, O_RDONLY);
-	free(s->buf);
-	return err;
-}
-
-int export_content(struct library *lib, const struct node *n, int fd)
-{
-	struct export x = { .lib = lib };
-	struct sink s = { .fd = fd };
-
-	return n->kind == NODE_FOLDER  ? -EISDIR
-	       : n->kind != NODE_ASSET ? -EINVAL
-				       : write_content(&x, n, &s);
-}
-
-static int copy_xattrs(struct export *x, int64_t ino, const char *path)
+/* Owner and mode are set, and of the attributes those that may be: by the open file, or by the path of what cannot be opened. */
+static int copy_xattrs(struct export *x, int64_t ino, int fd, const char *path)
 {
 	CLEANUP_BUF struct buf names = BUF_INIT;
 	CLEANUP_BUF struct buf value = BUF_INIT;
 	int err = tree_xattr_list(x->lib, ino, &names);
 
 	for (size_t at = 0; at < names.len && !err; at += strlen(names.data + at) + 1) {
+		const char *name = names.data + at;
+		int rc;
+
 		buf_reset(&value);
-		err = tree_xattr_get(x->lib, ino, names.data + at, &value);
-		if (!err && lsetxattr(path, names.data + at, buf_str(&value), value.len, 0) &&
-		    errno != EPERM && errno != EOPNOTSUPP)
+		err = tree_xattr_get(x->lib, ino, name, &value);
+		if (err)
+			break;
+		rc = fd >= 0 ? fsetxattr(fd, name, buf_str(&value), value.len, 0)
+			     : lsetxattr(path, name, buf_str(&value), value.len, 0);
+		if (rc && errno != EPERM && errno != EOPNOTSUPP)
 			err = -errno;
 	}
 	return err;
 }
 
-/* Owner, mode, attributes, times, in the order in which none undoes another. Owners as far as we may. */
-static int set_attributes(struct export *x, const struct node *n, const char *path)
+/* Of a file or folder that is open: owner, mode, attributes, times, in the order in which none undoes another. Owners as far as we may. */
+static int set_open(struct export *x, const struct node *n, int fd)
 {
 	struct stat st;
-	struct timespec times[2];
 	int err = 0;
 
 	node_stat(n, &st);
-	times[0] = st.st_atim;
-	times[1] = st.st_mtim;
-	if (lchown(path, n->uid, n->gid) && geteuid() == 0)
+	if (fchown(fd, n->uid, n->gid) && geteuid() == 0)
 		err = -errno;
-	if (!err && n->kind != NODE_SYMLINK && chmod(path, n->mode))
+	if (!err && fchmod(fd, n->mode))
 		err = -errno;
 	if (!err)
-		err = copy_xattrs(x, n->ino, path);
-	if (!err && utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW))
+		err = copy_xattrs(x, n->ino, fd, NULL);
+	if (!err && futimens(fd, (struct timespec[]){ st.st_atim, st.st_mtim }))
 		err = -errno;
 	return err;
 }
 
-static bool there_already(const struct node *n, const char *path)
+/* The same for what is not opened. */
+static int set_named(struct export *x, const struct node *n, const struct spot *at)
+{
+	CLEANUP_BUF struct buf path = BUF_INIT;
+	struct stat st;
+	int err = buf_printf(&path, "/proc/self/fd/%d/%s", at->dir, at->name);
+
+	node_stat(n, &st);
+	if (!err && fchownat(at->dir, at->name, n->uid, n->gid, AT_SYMLINK_NOFOLLOW) &&
+	    geteuid() == 0)
+		err = -errno;
+	if (!err && n->kind != NODE_SYMLINK && fchmodat(at->dir, at->name, n->mode, 0))
+		err = -errno;
+	if (!err)
+		err = copy_xattrs(x, n->ino, -1, path.data);
+	if (!err && utimensat(at->dir, at->name, (struct timespec[]){ st.st_atim, st.st_mtim },
+			      AT_SYMLINK_NOFOLLOW))
+		err = -errno;
+	return err;
+}
+
+static bool same_target(struct export *x, const struct node *n, const struct spot *at)
+{
+	CLEANUP_BUF struct buf target = BUF_INIT;
+	char there[PATH_MAX];
+	ssize_t len = readlinkat(at->dir, at->name, there, sizeof there);
+
+	return len >= 0 && !tree_readlink(x->lib, n->ino, &target) && (size_t)len == target.len &&
+	       !memcmp(there, buf_str(&target), target.len);
+}
+
+static bool there_already(struct export *x, const struct node *n, const struct spot *at)
 {
 	struct stat st, want;
 
 	node_stat(n, &want);
-	return !lstat(path, &st) && (st.st_mode & S_IFMT) == (want.st_mode & S_IFMT) &&
-	       (n->kind != NODE_ASSET ||
-		(st.st_size == want.st_size && time_from_spec(st.st_mtim) == n->mtime_ns));
+	if (fstatat(at->dir, at->name, &st, AT_SYMLINK_NOFOLLOW) ||
+	    (st.st_mode & S_IFMT) != (want.st_mode & S_IFMT))
+		return false;
+	switch (n->kind) {
+	case NODE_ASSET:
+		return st.st_size == want.st_size && time_from_spec(st.st_mtim) == n->mtime_ns;
+	case NODE_SYMLINK:
+		return same_target(x, n, at);
+	default:
+		return st.st_rdev == want.st_rdev;
+	}
 }
 
-/* Writes under a temporary name beside `path`; nothing is left on failure. */
-static int write_asset(struct export *x, const struct node *n, const char *path)
+/* The name under which a file is written until it is whole: the same each time, so that what was left behind is used again. */
+static int part_name(const char *name, struct buf *out)
+{
+	size_t len = strlen(name), most = NAME_MAX - strlen(PART_SUFFIX);
+	int err = buf_add(out, name, len < most ? len : most);
+
+	return err ? err : buf_add_str(out, PART_SUFFIX);
+}
+
+static int write_part(struct export *x, const struct node *n, int fd)
+{
+	int err = export_content_write(x->lib, n, fd, true);
+
+	if (!err && ftruncate(fd, (off_t)n->size))
+		err = -errno;
+	return err ? err : set_open(x, n, fd);
+}
+
+/* Writes under another name beside it; nothing is left on failure. */
+static int write_asset(struct export *x, const struct node *n, const struct spot *at)
 {
 	CLEANUP_BUF struct buf part = BUF_INIT;
-	struct sink s = { .seekable = true };
-	int err = buf_printf(&part, "%s.garner-part", path);
+	int err = part_name(at->name, &part);
 
 	if (err)
 		return err;
-	s.fd = open(part.data, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (s.fd < 0)
+	if (unlinkat(at->dir, part.data, 0) && errno != ENOENT)
 		return -errno;
-	err = write_content(x, n, &s);
-	if (!err && ftruncate(s.fd, (off_t)n->size))
+	int fd = openat(at->dir, part.data, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+			0600);
+
+	if (fd < 0)
+		return -errno;
+	err = write_part(x, n, fd);
+	if (close(fd) && !err)
 		err = -errno;
-	if (close(s.fd) && !err)
-		err = -errno;
-	if (!err)
-		err = set_attributes(x, n, part.data);
-	if (!err && rename(part.data, path))
+	if (!err && renameat(at->dir, part.data, at->dir, at->name))
 		err = -errno;
 	if (err)
-		unlink(part.data);
+		unlinkat(at->dir, part.data, 0);
 	return err;
 }
 
-/* 1: linked to where it was written before; 0: it is the first; negative: failed. */
-static int link_again(struct export *x, const struct node *n, const char *path)
+/* Notes where the node was written first. */
+static int note_link(struct export *x, const struct node *n, const struct spot *at)
 {
-	struct link_seen *l;
+	struct link_seen *l = calloc(1, sizeof *l);
 
-	for (l = x->links; l; l = l->next)
-		if (l->ino == n->ino)
-			return link(l->path, path) ? -errno : 1;
-	l = calloc(1, sizeof *l);
 	if (!l)
 		return -ENOMEM;
-	*l = (struct link_seen){ .ino = n->ino, .path = strdup(path), .next = x->links };
-	x->links = l;
-	return l->path ? 0 : -ENOMEM;
+	l->ino = n->ino;
+	l->path = strdup(at->path->data);
+	if (l->path)
+		HASH_ADD(hh, x->links, ino, sizeof l->ino, l);
+	if (l->path && l->hh.tbl)
+		return 0;
+	free(l->path);
+	free(l);
+	return -ENOMEM;
 }
 
-static int export_asset(struct export *x, const struct node *n, const char *path)
+/* One more name of what was written as `first`. */
+static int link_again(struct export *x, const struct link_seen *first, const struct spot *at)
 {
-	int err = n->nlink > 1 ? link_again(x, n, path) : 0;
+	CLEANUP_BUF struct buf part = BUF_INIT;
+	struct stat one, two;
+	int err = part_name(at->name, &part);
 
 	if (err)
-		return err < 0 ? err : 0;
-	err = write_asset(x, n, path);
-	if (!err) {
-		x->stats->assets++;
-		x->stats->bytes += n->size;
+		return err;
+	if (fstatat(AT_FDCWD, first->path, &one, AT_SYMLINK_NOFOLLOW))
+		return -errno;
+	if (!fstatat(at->dir, at->name, &two, AT_SYMLINK_NOFOLLOW) && one.st_ino == two.st_ino &&
+	    one.st_dev == two.st_dev) {
+		x->stats->skipped++;
+		return 0;
 	}
-	return err;
+	if (unlinkat(at->dir, part.data, 0) && errno != ENOENT)
+		return -errno;
+	if (linkat(AT_FDCWD, first->path, at->dir, part.data, 0) ||
+	    renameat(at->dir, part.data, at->dir, at->name))
+		return -errno;
+	x->stats->links++;
+	return 0;
 }
 
-static int export_other(struct export *x, const struct node *n, const char *path)
+static int write_other(struct export *x, const struct node *n, const struct spot *at)
 {
 	CLEANUP_BUF struct buf target = BUF_INIT;
 	struct stat st;
-	int err = 0;
+	int err = n->kind == NODE_SYMLINK ? tree_readlink(x->lib, n->ino, &target) : 0;
 
 	node_stat(n, &st);
-	if (n->kind == NODE_SYMLINK) {
-		err = tree_readlink(x->lib, n->ino, &target);
-		if (!err && symlink(buf_str(&target), path))
-			err = -errno;
-	} else if (mknod(path, st.st_mode, n->rdev)) {
+	if (!err && unlinkat(at->dir, at->name, 0) && errno != ENOENT)
 		err = -errno;
-	}
-	x->stats->others += !err;
-	return err ? err : set_attributes(x, n, path);
+	if (!err && n->kind == NODE_SYMLINK)
+		err = symlinkat(buf_str(&target), at->dir, at->name) ? -errno : 0;
+	else if (!err)
+		err = mknodat(at->dir, at->name, st.st_mode, n->rdev) ? -errno : 0;
+	return err ? err : set_named(x, n, at);
 }
 
-static int export_node(struct export *x, const struct node *n, struct buf *path);
+/* What is no folder. */
+static int export_leaf(struct export *x, const struct node *n, const struct spot *at)
+{
+	struct link_seen *first = NULL;
+	bool asset = n->kind == NODE_ASSET;
+	int err = 0;
+
+	if (n->nlink > 1)
+		HASH_FIND(hh, x->links, &n->ino, sizeof n->ino, first);
+	if (first)
+		return link_again(x, first, at);
+	if (there_already(x, n, at)) {
+		x->stats->skipped++;
+	} else {
+		err = asset ? write_asset(x, n, at) : write_other(x, n, at);
+		if (err)
+			return err;
+		*(asset ? &x->stats->assets : &x->stats->others) += 1;
+		x->stats->bytes += asset ? n->size : 0;
+	}
+	return n->nlink > 1 ? note_link(x, n, at) : 0;
+}
+
+static int export_node(struct export *x, const struct node *n, const struct spot *at);
 
 struct folder_walk {
 	struct export *x;
+	int fd;
 	struct buf *path;
 	int err;
 };
@@ -329,8 +282,14 @@ static int export_entry(void *arg, const char *name, size_t len, int64_t cookie,
 	(void)cookie;
 	if (buf_add_byte(w->path, '/') || buf_add(w->path, name, len))
 		return w->err = -ENOMEM;
-	err = export_node(w->x, n, w->path);
-	if (err == -ENOSPC || err == -ENOMEM)
+	struct spot at = { w->fd, w->path->data + kept + 1, w->path };
+	CLEANUP_FREE char *own = strdup(at.name); /* the path may move as it grows */
+
+	if (!own)
+		return w->err = -ENOMEM;
+	at.name = own;
+	err = export_node(w->x, n, &at);
+	if (err == -ENOSPC || err == -EDQUOT || err == -ENOMEM || err == -EROFS)
 		w->err = err;
 	else if (err) {
 		w->x->stats->failed++;
@@ -341,31 +300,45 @@ static int export_entry(void *arg, const char *name, size_t len, int64_t cookie,
 	return w->err;
 }
 
-static int export_folder(struct export *x, const struct node *n, struct buf *path)
+static int export_folder(struct export *x, const struct node *n, const struct spot *at)
 {
-	struct folder_walk w = { .x = x, .path = path };
-	int err = mkdir(path->data, 0700) && errno != EEXIST ? -errno : 0;
+	bool made = !mkdirat(at->dir, at->name, 0700);
 
-	if (!err)
-		err = tree_list(x->lib, n->ino, 0, export_entry, &w);
+	if (!made && errno != EEXIST)
+		return -errno;
+	CLEANUP_CLOSE int fd = openat(at->dir, at->name,
+				      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct folder_walk w = { .x = x, .fd = fd, .path = at->path };
+
+	if (fd < 0)
+		return -errno;
+	/* One that was left without write permission by an export before is to be filled up. */
+	if (!made && fchmod(fd, 0700) && errno != EPERM)
+		return -errno;
+	int err = tree_list(x->lib, n->ino, 0, export_entry, &w);
+
 	if (!err)
 		err = w.err;
-	x->stats->folders += !err;
-	return err ? err : set_attributes(x, n, path->data);
+	x->stats->folders += !err && made;
+	return err ? err : set_open(x, n, fd);
 }
 
-static int export_node(struct export *x, const struct node *n, struct buf *path)
+static int export_node(struct export *x, const struct node *n, const struct spot *at)
 {
 	if (x->watch->progress)
 		x->watch->progress(x->watch->arg, x->stats);
-	if (n->kind == NODE_FOLDER)
-		return export_folder(x, n, path);
-	if (there_already(n, path->data)) {
-		x->stats->skipped++;
-		return 0;
-	}
-	return n->kind == NODE_ASSET ? export_asset(x, n, path->data)
-				     : export_other(x, n, path->data);
+	return n->kind == NODE_FOLDER ? export_folder(x, n, at) : export_leaf(x, n, at);
+}
+
+/* A descriptor is open for each folder above. */
+static void raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 int export_tree(struct library *lib, const struct node *n, const char *target,
@@ -373,14 +346,15 @@ int export_tree(struct library *lib, const struct node *n, const char *target,
 {
 	struct export x = { .lib = lib, .watch = watch, .stats = stats };
 	CLEANUP_BUF struct buf path = BUF_INIT;
+	struct spot at = { AT_FDCWD, target, &path };
+	struct link_seen *l, *next;
 	int err = buf_add_str(&path, target);
 
+	raise_limit();
 	if (!err)
-		err = export_node(&x, n, &path);
-	while (x.links) {
-		struct link_seen *l = x.links;
-
-		x.links = l->next;
+		err = export_node(&x, n, &at);
+	HASH_ITER (hh, x.links, l, next) {
+		HASH_DEL(x.links, l);
 		free(l->path);
 		free(l);
 	}

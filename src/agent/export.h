@@ -7,7 +7,8 @@
 #include "library/tree.h"
 
 struct export_stats {
-	uint64_t assets, folders, others, skipped, failed, bytes;
+	uint64_t assets, folders, others, links; /* written */
+	uint64_t skipped, failed, bytes;
 };
 
 struct export_watch {

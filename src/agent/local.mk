@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 noinst_LIBRARIES += libagent.a
 libagent_a_SOURCES = \
+	src/agent/export-content.c \
+	src/agent/export-internal.h \
 	src/agent/export.c \
 	src/agent/export.h \
 	src/agent/import-batch.c \
