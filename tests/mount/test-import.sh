@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-3.0-or-later
-# garner import: whole trees, twice, into a mounted library, cut off at random, and moved.
+# garner import: whole trees, twice, into a mounted library, cut off at random, and moved; and garner export.
 #
 #   IMPORT_ROUNDS   kills in each of the crash tests (default 4)
 
@@ -285,6 +285,30 @@ test_reflink() {
 	"$GARNER" fsck --deep "$work/xfs/library" >/dev/null || fail "fsck on XFS"
 }
 
+test_export() {
+	local blob
+	mkdir "$work/exported"
+	echo fresh | tee "$src/fresh" >"$mnt/source/fresh"
+	touch -r "$mnt/source/fresh" "$src/fresh"
+	touch -r "$src" "$mnt/source"
+	check "export" "$GARNER" export "$lib" /source /deeper "$work/exported" >/dev/null
+	same "exported" "$src" "$work/exported/source"
+	check_is "files of the deep tree" 60 "$(find "$work/exported/deeper" -type f | wc -l)"
+	rm "$work/exported/source/sub/one-more" "$work/exported/source/sub/pipe"
+	echo other >"$work/exported/source/fresh"
+	"$GARNER" export --json "$lib" /source "$work/exported" >"$work/summary" || fail "export again"
+	[ "$(figure assets)" -le 2 ] || fail "exported again: $(figure assets) assets"
+	same "exported again" "$src" "$work/exported/source"
+	"$GARNER" export "$lib" /source/sparse - | cmp - "$src/sparse" || fail "export to standard output"
+
+	"$GARNER" init "$work/bad" >/dev/null
+	check "import" import "$work/bad" "$src/sub/large" "$src/one"
+	blob=$(find "$work/bad/blobs" -type f -size +2M)
+	dd if=/dev/urandom of="$blob" bs=1000 count=1 seek=1000 conv=notrunc status=none
+	check_exit "export of damaged content" 1 "$GARNER" export "$work/bad" / "$work/exported/bad" >/dev/null
+	check_is "what is left of it" "$(printf 'one')" "$(ls "$work/exported/bad")"
+}
+
 make_library
 test_tree
 test_mounted
@@ -296,6 +320,7 @@ test_move
 test_move_refused
 test_move_elsewhere
 test_reflink
+test_export
 remount_library
 same "after a remount" "$src" "$mnt/source"
 unmount_library
