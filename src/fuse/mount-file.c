@@ -75,11 +75,10 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		mount_reply_err(req, err);
 		return;
 	}
-	if (h->flags ==
-	    O_RDONLY) { /* what it reads may all be cached, and we would not hear of it */
+	/* What a reader reads may all be cached, and we would not hear of it: open counts. */
+	if (h->flags == O_RDONLY && !(fi->flags & O_NOATIME))
 		mount_note_access(m, (int64_t)ino);
-		atomic_store(&h->accessed, true);
-	}
+	atomic_store(&h->accessed, h->flags == O_RDONLY || (fi->flags & O_NOATIME));
 	handle_list(m, h);
 	fill_open(h, fi);
 	if (fuse_reply_open(req, fi) == -ENOENT)
