@@ -66,6 +66,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; cmd_all[i]; i++)
 		if (strcmp(argv[1], cmd_all[i]->name) == 0)
 			return finish(cmd_all[i]->run(cmd_all[i], argc - 1, argv + 1));
-	fprintf(stderr, "garner: unknown command '%s'\nTry 'garner --help'.\n", argv[1]);
+	fprintf(stderr, "garner: unknown %s '%s'\nTry 'garner --help'.\n",
+		argv[1][0] == '-' ? "option" : "command", argv[1]);
 	return CMD_USAGE;
 }

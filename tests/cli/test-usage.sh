@@ -11,7 +11,7 @@ gives 0 'usage: garner COMMAND*' '' help
 gives 0 'garner [0-9]*.[0-9]*' '' --version
 gives 2 'usage: garner COMMAND*' ''
 gives 2 '' "*unknown command 'mout'*--help*" mout
-gives 2 '' "*unknown command '--verbose'*" --verbose
+gives 2 '' "garner: unknown option '--verbose'*--help*" --verbose
 
 cd "$work" || exit 1
 mkdir empty full mnt
