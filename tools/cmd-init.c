@@ -57,11 +57,14 @@ static void fill_sizes(struct chunker_params *p)
 
 static int set_option(const struct cmd *cmd, int key, const char *value, struct library_params *p)
 {
+	const char *fit = "a size such as 64KiB or 4M is wanted";
+	const struct cmd_option *o = options;
 	int bad = 0;
 
 	switch (key) {
 	case KEY_CHUNKER:
 		bad = set_chunker(value, &p->chunker);
+		fit = "fastcdc or fixed is wanted";
 		break;
 	case KEY_MIN:
 		bad = parse_chunk_size(value, &p->chunker.min);
@@ -74,9 +77,14 @@ static int set_option(const struct cmd *cmd, int key, const char *value, struct 
 		break;
 	case KEY_HASH:
 		bad = hash_algo_read(value, &p->algo);
+		fit = "sha256 is wanted, or blake3 where garner was built with it";
 		break;
 	}
-	return bad ? cmd_usage(cmd, "'%s' is no fit value for this option", value) : CMD_OK;
+	if (!bad)
+		return CMD_OK;
+	while (o->key != key)
+		o++;
+	return cmd_usage(cmd, "--%s '%s': %s", o->name, value, fit);
 }
 
 static int fail(const struct cmd *cmd, const char *path, int err)

@@ -28,7 +28,7 @@ gives 0 'Made*' '' init --chunker fixed --chunk-avg 64KiB fixed
 gives 0 'Made*' '' init --chunk-avg 64KiB small
 gives 0 'Made*' '' init --chunk-min 16k --chunk-avg 64k --chunk-max=128k sizes
 for bad in --chunker=magic --hash=md5 --chunk-avg=big --chunk-avg=0 --chunk-avg=-4k --chunk-max=5TiB; do
-	gives 2 '' "garner init: '*' is no fit value*" init "$bad" bad
+	gives 2 '' "garner init: ${bad%%=*} '${bad#*=}': * is wanted*" init "$bad" bad
 done
 gives 2 '' 'garner init: chunk sizes must rise*' init --chunk-min 8MiB --chunk-avg 1MiB bad
 gives 2 '' 'garner init: chunk sizes must rise*' init --chunk-max 1MiB bad
