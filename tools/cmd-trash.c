@@ -105,6 +105,12 @@ static int list_trash(const struct cmd *cmd, struct library *lib, const struct i
 	return json ? cmd_print_json(list) : CMD_OK;
 }
 
+/* The same path, with or without slashes in front. */
+static bool same_path(const char *a, const char *b)
+{
+	return strcmp(a + strspn(a, "/"), b + strspn(b, "/")) == 0;
+}
+
 /* The item called `text`: its number, or the path that it had (of several, the one deleted last). 0: none. */
 static int64_t find_item(struct library *lib, const struct items *all, const char *text)
 {
@@ -118,7 +124,7 @@ static int64_t find_item(struct library *lib, const struct items *all, const cha
 
 		if ((uint64_t)all->list[i].ino == number)
 			return all->list[i].ino;
-		if (!former_path(lib, &all->list[i], &path) && strcmp(buf_str(&path), text) == 0)
+		if (!former_path(lib, &all->list[i], &path) && same_path(buf_str(&path), text))
 			found = all->list[i].ino;
 	}
 	return found;
@@ -185,6 +191,8 @@ static int run_action(const struct cmd *cmd, int argc, char **argv, item_action 
 	}
 	if (key == CMD_STOP)
 		return l.exit;
+	if (every && l.argc > 1)
+		return cmd_usage(cmd, "either --all or an ITEM ('%s')", l.argv[1]);
 	lib = cmd_open(cmd, l.argv[0], every || l.argc > 1 ? 0 : LIBRARY_RDONLY, &code);
 	if (!lib)
 		return code;

@@ -22,6 +22,17 @@ item=$("$GARNER" restore --json "$lib" | jq '.[0].item')
 gives 0 '/a' '' restore "$lib" "$item"
 [ "$(cat "$mnt/a/one")" = one ] || fail "a folder comes back without what was in it"
 
+# A path begins at the top, with or without a slash, as it does everywhere.
+gives 0 '' '' rm "$lib" two
+gives 0 '/two' '' restore "$lib" two
+
+# All, or some: both at once is a mistake, and a costly one where it purges.
+gives 0 '' '' rm "$lib" two
+gives 2 '' "garner purge: either --all or an ITEM ('/two')*" purge --all "$lib" /two
+gives 2 '' "garner restore: either --all or an ITEM ('/two')*" restore -a "$lib" /two
+gives 0 *'  /two' '' restore "$lib"
+gives 0 '/two' '' restore "$lib" /two
+
 # A name that is taken since.
 gives 0 '' '' rm "$lib" two
 mkdir "$mnt/two"
