@@ -196,10 +196,13 @@ static int tell_mv(const struct change *c, const char *from, const char *to, int
 		break;
 	case -ENOENT:
 	case -ENOTDIR:
-		if (tree_resolve(c->lib, from, &n) == 0)
+		if (tree_resolve(c->lib, from, &n) != 0)
+			break;
+		if (tree_resolve(c->lib, to, &n) == 0)
 			return cmd_refuse(c->cmd, CMD_NOT_FOUND, to,
-					  "the folder to move to does not exist");
-		break;
+					  "not a folder; a folder cannot take its place");
+		return cmd_refuse(c->cmd, CMD_NOT_FOUND, to,
+				  "the folder to move to does not exist");
 	case -EEXIST:
 	case -ENOTEMPTY:
 		return cmd_refuse(c->cmd, CMD_FAILED, from, "the new name is taken");
@@ -279,8 +282,10 @@ static int remove_path(struct change *c, const char *path, bool recursive)
 	return -EISDIR;
 }
 
-static int tell_rm(const struct change *c, const char *path, int err)
+static int tell_rm(const struct change *c, const char *path, bool force, int err)
 {
+	if (force && err == -ENOENT && !cmd_path_below(c->lib, path))
+		return CMD_OK;
 	if (err == -EISDIR)
 		return cmd_refuse(c->cmd, CMD_FAILED, path,
 				  "a folder; --recursive moves it to the trash with what is in it");
@@ -306,7 +311,7 @@ static int run_rm(const struct cmd *cmd, int argc, char **argv)
 		return code;
 	for (int i = 1; i < l.argc; i++) {
 		int err = remove_path(&c, l.argv[i], recursive);
-		int one = force && err == -ENOENT ? CMD_OK : tell_rm(&c, l.argv[i], err);
+		int one = tell_rm(&c, l.argv[i], force, err);
 
 		code = code ? code : one;
 	}

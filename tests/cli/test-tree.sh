@@ -55,6 +55,8 @@ gives 3 '' 'garner mv: no/such: the folder to move to does not exist' mv "$lib" 
 gives 3 '' 'garner mv: nope: no folder to move several into' mv "$lib" a c nope
 gives 1 '' 'garner mv: a: cannot be moved into itself*' mv "$lib" a a/deep
 gives 1 '' 'garner mv: /: the top folder cannot be *' mv "$lib" / a
+gives 3 '' 'garner mv: b/again: not a folder; a folder cannot take its place' mv "$lib" a b/again
+gives 3 '' 'garner mv: b/again/x: the folder to move to does not exist' mv "$lib" b/moved b/again/x
 gives 1 '' 'garner mv: b/moved: the new name is taken' mv -n "$lib" b/moved b/again
 gives 3 '' "garner mv: $mnt/c: paths are given from the top of the library: '/c'" mv "$lib" "$mnt/c" d
 
@@ -66,6 +68,7 @@ gives 1 '' 'garner rm: a: a folder; --recursive moves it to the trash with what 
 gives 1 '' 'garner rm: /: the top folder cannot be *' rm -r "$lib" /
 gives 3 '' 'garner rm: nope: not in the library' rm "$lib" nope
 gives 0 '' '' rm -f "$lib" nope
+gives 3 '' "garner rm: $mnt/b: paths are given from the top of the library: '/b'" rm -rf "$lib" "$mnt/b"
 gives 3 '' 'garner rm: nope: not in the library' rm "$lib" nope b/sym
 gives 0 '' '' rm -r "$lib" a b/moved
 [ ! -e "$mnt/a" ] && [ ! -e "$mnt/b/moved" ] && [ ! -L "$mnt/b/sym" ] || fail "rm is not seen in the mount"
