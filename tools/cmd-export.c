@@ -2,7 +2,7 @@
 /* garner export: assets and folders written out of a library. */
 #include "config.h"
 
-#include <errno.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,22 +58,55 @@ static void flush_mount(const char *path)
 }
 
 /* Into an existing folder under its own name, else as `dest` itself. */
-static int build_target(const char *path, const char *dest, bool many, struct buf *out)
+static int build_target(const char *path, const char *dest, struct buf *out)
 {
 	const char *last = strrchr(path, '/');
 	struct stat st;
 	bool folder = !stat(dest, &st) && S_ISDIR(st.st_mode);
 
 	last = last ? last + 1 : path;
-	if (many && !folder)
-		return -ENOTDIR;
 	if (!folder || !*last)
 		return buf_add_str(out, dest);
 	return buf_printf(out, "%s/%s", dest, last);
 }
 
-static int export_path(struct library *lib, const char *path, const char *dest, bool many,
-		       struct output *o, struct export_stats *stats)
+/* The full path of `dest`, or of the folder that it is to be made in; NULL: there is neither. */
+static char *real_place(const char *dest)
+{
+	CLEANUP_FREE char *copy = NULL;
+	char *full = cmd_full_path(dest);
+
+	if (full)
+		return full;
+	copy = strdup(dest);
+	return copy ? realpath(dirname(copy), NULL) : NULL;
+}
+
+/* The mistakes that would write nothing, or write into the library's own folders. An exit code. */
+static int check_dest(const struct cmd *cmd, const char *library, const char *dest, bool many)
+{
+	CLEANUP_FREE char *place = real_place(dest);
+	CLEANUP_FREE char *full = realpath(library, NULL);
+	CLEANUP_FREE char *at = cmd_mountpoint_of(library);
+	struct stat st;
+
+	if (!place)
+		return cmd_refuse(cmd, CMD_NOT_FOUND, dest,
+				  "the folder to write it in does not exist");
+	if (many && (stat(dest, &st) || !S_ISDIR(st.st_mode)))
+		return cmd_refuse(cmd, CMD_NOT_FOUND, dest, "no folder to write several into");
+	if (full && cmd_lies_in(place, full))
+		return cmd_refuse(cmd, CMD_USAGE, dest,
+				  "in the library's own folder; an export goes elsewhere");
+	if (at && cmd_lies_in(place, at))
+		return cmd_refuse(cmd, CMD_USAGE, dest,
+				  "in the mount of the library; 'cp' makes a copy there");
+	return CMD_OK;
+}
+
+/* An exit code. */
+static int export_path(struct library *lib, const char *path, const char *dest, struct output *o,
+		       struct export_stats *stats)
 {
 	const struct export_watch watch = { .failed = on_failed,
 					    .progress = on_progress,
@@ -82,11 +115,17 @@ static int export_path(struct library *lib, const char *path, const char *dest, 
 	struct node n;
 	int err = tree_resolve(lib, path, &n);
 
-	if (!err && strcmp(dest, "-") == 0)
-		return export_content(lib, &n, STDOUT_FILENO);
+	if (err) {
+		stats->failed++;
+		return cmd_fail_path(o->cmd, lib, path, err);
+	}
+	if (strcmp(dest, "-") == 0)
+		return cmd_fail(o->cmd, path, export_content(lib, &n, STDOUT_FILENO));
+	err = build_target(path, dest, &target);
 	if (!err)
-		err = build_target(path, dest, many, &target);
-	return err ? err : export_tree(lib, &n, target.data, &watch, stats);
+		err = export_tree(lib, &n, target.data, &watch, stats);
+	stats->failed += err != 0;
+	return cmd_fail(o->cmd, path, err);
 }
 
 static int print_stats(const struct export_stats *s, bool json)
@@ -127,14 +166,16 @@ static int run(const struct cmd *cmd, int argc, char **argv)
 	dest = l.argv[l.argc - 1];
 	if (strcmp(dest, "-") == 0 && l.argc != 3)
 		return cmd_usage(cmd, "only one asset can go to standard output");
+	code = strcmp(dest, "-") == 0 ? CMD_OK : check_dest(cmd, l.argv[0], dest, l.argc > 3);
+	if (code)
+		return code;
 	flush_mount(l.argv[0]);
 	lib = cmd_open(cmd, l.argv[0], LIBRARY_RDONLY, &code);
 	if (!lib)
 		return code;
 	cmd_progress_begin(&o.progress, "exporting");
 	for (int i = 1; i < l.argc - 1; i++) {
-		int one = cmd_fail(cmd, l.argv[i],
-				   export_path(lib, l.argv[i], dest, l.argc > 3, &o, &stats));
+		int one = export_path(lib, l.argv[i], dest, &o, &stats);
 
 		code = code ? code : one;
 	}

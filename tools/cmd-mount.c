@@ -206,15 +206,6 @@ static int remount(const struct cmd *cmd, const char *mountpoint, const struct m
 	return cmd_fail(cmd, mountpoint, -errno);
 }
 
-/* Whether `inner` is `outer` or lies below it; both are full paths. */
-static bool lies_in(const char *inner, const char *outer)
-{
-	size_t len = strlen(outer);
-
-	return strncmp(inner, outer, len) == 0 &&
-	       (inner[len] == '/' || inner[len] == '\0' || len == 1);
-}
-
 /* The mistakes that would show only later, or in a riddle. An exit code. */
 static int check_places(const struct cmd *cmd, const char *library, const char *mountpoint)
 {
@@ -223,7 +214,7 @@ static int check_places(const struct cmd *cmd, const char *library, const char *
 
 	if (buf_printf(&database, "%s/garner.db", mountpoint))
 		return cmd_fail(cmd, NULL, -ENOMEM);
-	if (lies_in(library, mountpoint) || lies_in(mountpoint, library))
+	if (cmd_lies_in(library, mountpoint) || cmd_lies_in(mountpoint, library))
 		return cmd_refuse(cmd, CMD_USAGE, mountpoint,
 				  "mounted there, the library would lie in its own mount, or the "
 				  "mount in it; take another folder");

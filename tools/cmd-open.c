@@ -39,6 +39,14 @@ char *cmd_full_path(const char *path)
 	return buf_take(&out, NULL);
 }
 
+bool cmd_lies_in(const char *inner, const char *outer)
+{
+	size_t len = strlen(outer);
+
+	return strncmp(inner, outer, len) == 0 &&
+	       (inner[len] == '/' || inner[len] == '\0' || len == 1);
+}
+
 /* The last mount of garner's in the table that `fits`; *found is what else it says, to be freed. */
 static void search_mounts(const char *library, const char *mountpoint, char **found)
 {

@@ -87,6 +87,8 @@ int cmd_fail_path(const struct cmd *cmd, struct library *lib, const char *path, 
 char *cmd_library_at(const char *mountpoint);
 char *cmd_mountpoint_of(const char *library);
 char *cmd_full_path(const char *path);
+/* Whether `inner` is `outer` or lies below it; both are full paths. */
+bool cmd_lies_in(const char *inner, const char *outer);
 /* Whether a full path is one that waits to be mounted when it is used: whoever is to mount there must not look into it. */
 bool cmd_is_automount(const char *mountpoint);
 
