@@ -19,6 +19,7 @@ EXTRA_DIST += \
 	packaging/debian/changelog \
 	packaging/debian/control \
 	packaging/debian/copyright \
+	packaging/debian/garner.links \
 	packaging/debian/rules \
 	packaging/debian/source/format
 
