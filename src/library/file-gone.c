@@ -95,7 +95,7 @@ void files_purge(struct library *lib, const int64_t *inos, size_t count)
 		n += file_purge_begin(lib, inos[i], &files[n]);
 	int rc = n ? files_purge_apply(lib, files, n) : 0;
 
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; files && i < n; i++) {
 		int one = rc;
 
 		if (rc && n > 1)

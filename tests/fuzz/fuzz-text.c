@@ -38,12 +38,13 @@ static void try_numbers(const char *text)
 	uint32_t octal = 0;
 	int64_t time = 0;
 	bool truth;
+	size_t of_size = strspn(text, "0123456789kKmMgGtTpPiB");
 
 	assert(parse_u64(text, 1000, &number) || number <= 1000);
 	assert(parse_octal(text, 0777, &octal) || octal <= 0777);
 	assert(parse_duration(text, &time) || time >= 0);
 	if (!parse_size(text, &number))
-		assert(strspn(text, "0123456789kKmMgGtTpPiB") == strlen(text));
+		assert(of_size == strlen(text));
 	if (!parse_bool(text, &truth))
 		assert(strlen(text) <= 5);
 }

@@ -14,10 +14,9 @@ struct fuzz_seed {
 	size_t len; /* at most 1024 */
 };
 
-#define FUZZ_SEED(text)                                                                            \
-	{                                                                                          \
-		text, sizeof(text) - 1                                                             \
-	}
+/* clang-format off */
+#define FUZZ_SEED(text) { text, sizeof(text) - 1 }
+/* clang-format on */
 
 extern const struct fuzz_seed fuzz_seeds[];
 extern const size_t fuzz_seed_count;

@@ -12,7 +12,7 @@
 #include <sys/xattr.h>
 
 #define HEAD 0x02, 0, 0, 0
-#define ENTRY(tag, perm, id) tag, 0, perm, 0, (id)&255, (id) >> 8 & 255, 0, 0
+#define ENTRY(tag, perm, id) tag, 0, perm, 0, (id) % 256, (id) / 256 % 256, 0, 0
 #define NOBODY 0xff, 0xff, 0xff, 0xff
 #define USER_OBJ(perm) 0x01, 0, perm, 0, NOBODY
 #define USER(perm, id) ENTRY(0x02, perm, id)
