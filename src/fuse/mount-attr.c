@@ -56,9 +56,12 @@ static int64_t stamp(const struct timespec *ts)
 }
 
 /* The times that the request sets; returns the TREE_SET_* bits. */
-static int wanted_times(const struct stat *attr, int to_set, struct node *values)
+static int wanted_times(const struct mount *m, const struct stat *attr, int to_set,
+			struct node *values)
 {
-	int64_t now = time_now_ns();
+	int64_t now = to_set & (FUSE_SET_ATTR_ATIME_NOW | FUSE_SET_ATTR_MTIME_NOW)
+			      ? library_now_ns(m->lib)
+			      : 0;
 	int set = 0;
 
 	if (to_set & (FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_ATIME_NOW)) {
@@ -101,7 +104,7 @@ static int set_attr(struct mount *m, const struct actor *who, int64_t ino, const
 {
 	struct node values = { .ino = ino };
 	int owner = wanted_owner(m, attr, to_set, &values);
-	int times = wanted_times(attr, to_set, &values);
+	int times = wanted_times(m, attr, to_set, &values);
 	int err = 0;
 
 	if (to_set & FUSE_SET_ATTR_SIZE)
@@ -156,7 +159,7 @@ void mount_note_access(struct mount *m, int64_t ino)
 		return;
 	if (tree_get(m->lib, ino, &n) || !access_due(m, &n, now))
 		return;
-	if (!tree_touch(m->lib, ino, now))
+	if (!tree_touch(m->lib, ino, library_now_ns(m->lib)))
 		fuse_lowlevel_notify_inval_inode(m->se, (fuse_ino_t)ino, -1, 0);
 }
 

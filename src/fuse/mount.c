@@ -71,6 +71,8 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	if (m->opts.writeback)
 		want(conn, FUSE_CAP_WRITEBACK_CACHE);
 	m->opts.writeback = conn->want & FUSE_CAP_WRITEBACK_CACHE;
+	if (m->opts.writeback)
+		library_kernel_stamps(m->lib);
 	conn->time_gran = 1;
 	conn->max_background = 64;
 	conn->congestion_threshold = 48;

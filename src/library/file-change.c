@@ -217,7 +217,8 @@ int file_change_begin(struct file *f, bool emptying)
 
 void file_changed_locked(struct file *f)
 {
-	f->mtime_ns = f->ctime_ns = time_now_ns();
+	if (!library_has_kernel_stamps(f->lib))
+		f->mtime_ns = f->ctime_ns = time_now_ns();
 	f->changed = true;
 	f->changes++;
 }

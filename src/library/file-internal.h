@@ -143,10 +143,10 @@ void file_source_put(struct file *f, struct file_source *src);
  * -EBUSY (another process writes it) and those of draft_take() and meta_apply().
  */
 int file_change_begin(struct file *f, bool emptying);
-/* `changed`: content or size did change, so the times become now. */
+/* `changed`: content or size did change, as file_changed_locked() notes. */
 void file_change_end(struct file *f, bool changed);
 
-/* Notes a change of size, times or map under the lock. */
+/* Notes a change of size, times or map under the lock; the times become now, unless the kernel tells them. */
 void file_changed_locked(struct file *f) LOCK_REQUIRES(&f->shard->lock);
 
 /* The watch: another process changed the node, with `content` its bytes. */

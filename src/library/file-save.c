@@ -177,7 +177,7 @@ static int file_times_unsaved(struct library *lib, int64_t ino, int set, const s
 		return 0;
 	file_lock(f);
 	if (f->known && f->draft && f->changes != f->saved) {
-		f->ctime_ns = time_now_ns();
+		f->ctime_ns = library_now_ns(lib);
 		file_times_locked(f, set, values);
 		f->changes++;
 		done = 1;

@@ -15,7 +15,8 @@
  *   COMMIT   the seal's rows are being written (short); changes wait. -> SEALED
  *
  * Size, mtime and ctime of an open file are here first and reach the metadata on flush, fsync, last
- * close and by the clock. Content that no entry names and no one has open is freed (see tree.h).
+ * close and by the clock. A change of content makes the times now, unless the kernel tells them
+ * (library_kernel_stamps()). Content that no entry names and no one has open is freed (see tree.h).
  */
 #ifndef GARNER_LIBRARY_FILE_H
 #define GARNER_LIBRARY_FILE_H

@@ -28,6 +28,7 @@ struct library {
 	int flags;            /* LIBRARY_RDONLY, LIBRARY_MOUNT */
 	int instance_fd;      /* LIBRARY/instances, with this instance's byte locked: instance.h */
 	bool registered;      /* the instance has its row */
+	bool kernel_stamps;   /* library_kernel_stamps() was called; atomic */
 	uint8_t id[16];       /* of the library, for life */
 	uint8_t instance[16]; /* of this opening */
 	struct library_settings settings;

@@ -8,6 +8,7 @@
 #include "util/cleanup.h"
 #include "util/err.h"
 #include "util/log.h"
+#include "util/time.h"
 #include "util/uuid.h"
 
 #include <errno.h>
@@ -168,6 +169,21 @@ const uint8_t *library_instance(const struct library *lib)
 bool library_read_only(const struct library *lib)
 {
 	return lib->flags & LIBRARY_RDONLY;
+}
+
+void library_kernel_stamps(struct library *lib)
+{
+	__atomic_store_n(&lib->kernel_stamps, true, __ATOMIC_RELAXED);
+}
+
+bool library_has_kernel_stamps(const struct library *lib)
+{
+	return __atomic_load_n(&lib->kernel_stamps, __ATOMIC_RELAXED);
+}
+
+int64_t library_now_ns(const struct library *lib)
+{
+	return library_has_kernel_stamps(lib) ? time_file_ns() : time_now_ns();
 }
 
 const struct library_settings *library_settings(const struct library *lib)

@@ -89,6 +89,19 @@ const uint8_t *library_instance(const struct library *lib);
 /* Whether it was opened with LIBRARY_RDONLY. */
 bool library_read_only(const struct library *lib);
 
+/*
+ * From now on the kernel stamps the assets whose content it changes and tells their times by
+ * file_set_times(), as it does with its write-back cache: changes of content set no times here, and
+ * what is stamped here goes by the kernel's clock. Before the first change; by the process that mounts.
+ */
+void library_kernel_stamps(struct library *lib);
+
+/* Whether it was called. */
+bool library_has_kernel_stamps(const struct library *lib);
+
+/* The time to stamp a node with: the wall clock, or the kernel's for files (time_file_ns()). */
+int64_t library_now_ns(const struct library *lib);
+
 /* Machine settings (LIBRARY/config). */
 struct library_settings {
 	int64_t retention_ns;  /* how long what is deleted stays in the trash; default 30 days */

@@ -245,7 +245,7 @@ int tree_make(struct library *lib, const struct actor *who, const struct tree_ne
 int tree_plan_make(struct library *lib, const struct actor *who, const struct tree_new *what,
 		   const struct node *parent, struct meta_op *op, struct node *out)
 {
-	struct tree_op t = { .lib = lib, .who = who, .op = op, .now = time_now_ns() };
+	struct tree_op t = { .lib = lib, .who = who, .op = op, .now = library_now_ns(lib) };
 	struct tree_make_arg make = { .what = what, .parent = parent };
 	int err = tree_make_check(what, true);
 

@@ -81,7 +81,7 @@ int tree_link(struct library *lib, const struct actor *who, int64_t ino, int64_t
 int tree_plan_link(struct library *lib, const struct actor *who, int64_t ino,
 		   const struct tree_new *where, struct meta_op *op)
 {
-	struct tree_op t = { .lib = lib, .who = who, .op = op, .now = time_now_ns() };
+	struct tree_op t = { .lib = lib, .who = who, .op = op, .now = library_now_ns(lib) };
 	struct tree_name name = { where->parent, where->name, where->len };
 	int err = name_check(name.name, name.len);
 	int64_t entry = err ? 0 : meta_next_id(lib->meta, META_SEQ_ENTRY);

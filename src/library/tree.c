@@ -26,7 +26,7 @@ int tree_run(struct library *lib, const struct actor *who, tree_plan_fn *plan, v
 		return -ENOMEM;
 	for (int i = 0; i < TREE_TRIES && err == -EAGAIN; i++) {
 		meta_op_reset(t.op);
-		t.now = time_now_ns();
+		t.now = library_now_ns(lib);
 		err = plan(&t, arg);
 		if (!err)
 			err = meta_apply(lib->meta, t.op);

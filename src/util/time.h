@@ -15,6 +15,14 @@ enum { TIME_TEXT_LEN = 31 };
 /* Nanoseconds since 1970 by the wall clock, which may jump. Any thread. */
 int64_t time_now_ns(void);
 
+/*
+ * The time that the kernel would stamp a file with now: not before any stamp that it gave so far, on
+ * whatever filesystem, and not after any that it gives from now on. It goes in ticks of some
+ * milliseconds, and finer where someone looks (Linux 6.13 and later, "multigrain timestamps"); so it
+ * is not time_now_ns(), which runs ahead of it. About 1 µs. Any thread.
+ */
+int64_t time_file_ns(void);
+
 /* Nanoseconds by a clock that only goes forward, from no fixed start. */
 int64_t time_mono_ns(void);
 

@@ -601,6 +601,38 @@ START_TEST(owners_and_set_id_bits)
 }
 END_TEST
 
+static int64_t changed_at(const char *name)
+{
+	struct stat st = stat_of(name);
+
+	return st.st_ctim.tv_sec * INT64_C(1000000000) + st.st_ctim.tv_nsec;
+}
+
+/* Some stamps are the kernel's and some the filesystem's; who changes one thing after another sees them in that order. */
+START_TEST(times_in_the_order_of_changes)
+{
+	int fd = make("a", 1);
+	int64_t last = changed_at("a");
+	char name[32];
+
+	for (int i = 0; i < 500; i++) {
+		int64_t written, made;
+
+		ck_assert_int_eq(pwrite(fd, "x", 1, i), 1);
+		written = changed_at("a");
+		ck_assert_int_ge(written, last);
+		snprintf(name, sizeof name, "d%d", i);
+		ck_assert_int_eq(mkdirat(dir, name, 0755), 0);
+		made = changed_at(name);
+		ck_assert_int_ge(made, written);
+		ck_assert_int_eq(fchmod(fd, i & 1 ? 0600 : 0640), 0);
+		last = changed_at("a");
+		ck_assert_int_ge(last, made);
+	}
+	close(fd);
+}
+END_TEST
+
 START_TEST(permissions_are_kept)
 {
 	pid_t child;
@@ -659,6 +691,7 @@ int main(void)
 				       names,
 				       listing_while_it_changes,
 				       owners_and_set_id_bits,
+				       times_in_the_order_of_changes,
 				       permissions_are_kept,
 				       two_handles_see_one_file };
 	TCase *tc = tcase_create("calls");

@@ -170,6 +170,38 @@ START_TEST(chmod_of_an_open_file_keeps_its_unsaved_times)
 }
 END_TEST
 
+START_TEST(the_kernel_stamps_what_it_writes)
+{
+	struct lab lab;
+	struct node node, times = { .mtime_ns = 1000000007, .ctime_ns = 1000000009 };
+
+	lab_make(&lab, NULL, LAB_LAZY);
+	lab_open(&lab);
+	library_kernel_stamps(lab.lib);
+	struct file *f = lab_create(&lab, "a", &node);
+
+	ck_assert_int_eq(file_set_times(lab.lib, &lab_who, node.ino,
+					TREE_SET_MTIME | TREE_SET_CTIME, &times),
+			 0);
+	ck_assert_int_eq(file_write(f, "abc", 3, 0), 3);
+	ck_assert_int_eq(file_allocate(f, 0, 0, 100), 0);
+	ck_assert_int_eq(file_truncate(f, 50), 0);
+	for (int flushed = 0; flushed < 2; flushed++) {
+		struct node now = lab_node(&lab, node.ino);
+
+		ck_assert_uint_eq(now.size, 50);
+		ck_assert_int_eq(now.mtime_ns, times.mtime_ns);
+		ck_assert_int_eq(now.ctime_ns, times.ctime_ns);
+		ck_assert_int_eq(file_flush(f), 0);
+	}
+	lab_close_file(f, O_RDWR);
+	lab_sync(&lab);
+	ck_assert_int_eq(lab_node(&lab, node.ino).mtime_ns, times.mtime_ns);
+	ck_assert_int_eq(lab_node(&lab, node.ino).ctime_ns, times.ctime_ns);
+	lab_remove(&lab);
+}
+END_TEST
+
 START_TEST(unlinked_files_live_until_their_last_close)
 {
 	struct lab lab;
@@ -308,7 +340,7 @@ END_TEST
 
 UNIT_MAIN("file", 60, new_content_is_read_before_and_after_the_seal,
 	  an_edit_lies_over_what_was_sealed, truncation_to_nothing_and_back,
-	  times_that_were_set_survive_flush_and_seal, chmod_of_an_open_file_keeps_its_unsaved_times,
-	  unlinked_files_live_until_their_last_close, unlinking_a_draft_that_waits_frees_it,
-	  an_unnamed_file_can_get_a_name, copies_share_sealed_bytes_and_copy_the_rest,
-	  errors_are_those_of_the_system_calls)
+	  times_that_were_set_survive_flush_and_seal, the_kernel_stamps_what_it_writes,
+	  chmod_of_an_open_file_keeps_its_unsaved_times, unlinked_files_live_until_their_last_close,
+	  unlinking_a_draft_that_waits_frees_it, an_unnamed_file_can_get_a_name,
+	  copies_share_sealed_bytes_and_copy_the_rest, errors_are_those_of_the_system_calls)

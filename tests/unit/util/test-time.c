@@ -2,6 +2,8 @@
 /* util/time.h */
 #include "config.h"
 
+#include <sys/stat.h>
+
 #include "../unit.h"
 #include "util/time.h"
 
@@ -13,6 +15,28 @@ START_TEST(clocks_run)
 	ck_assert_int_gt(wall, INT64_C(1700000000) * TIME_NS_PER_S);
 	ck_assert_int_le(wall / TIME_NS_PER_S, time(NULL));
 	ck_assert_int_ge(time_mono_ns(), mono);
+}
+END_TEST
+
+/* Stamps of files and of the clock are in the order in which they were given. */
+START_TEST(file_time_goes_with_stamps_of_files)
+{
+	FILE *file = tmpfile();
+	int64_t last = 0;
+
+	ck_assert_ptr_nonnull(file);
+	for (int i = 0; i < 2000; i++) {
+		int64_t now = time_file_ns();
+		struct stat st;
+
+		ck_assert_int_ge(now, last);
+		ck_assert_int_le(now, time_now_ns());
+		ck_assert_int_eq(futimens(fileno(file), NULL), 0);
+		ck_assert_int_eq(fstat(fileno(file), &st), 0);
+		last = time_from_spec(st.st_ctim);
+		ck_assert_int_ge(last, now);
+	}
+	fclose(file);
 }
 END_TEST
 
@@ -59,5 +83,5 @@ START_TEST(text_is_rfc_3339)
 }
 END_TEST
 
-UNIT_MAIN("time", 10, clocks_run, specs_go_round, times_out_of_range_are_the_nearest,
-	  text_is_rfc_3339)
+UNIT_MAIN("time", 10, clocks_run, file_time_goes_with_stamps_of_files, specs_go_round,
+	  times_out_of_range_are_the_nearest, text_is_rfc_3339)
