@@ -116,6 +116,35 @@ static int set_attr(struct mount *m, const struct actor *who, int64_t ino, const
 	return err ? err : tree_get(m->lib, ino, out);
 }
 
+static bool in_group(fuse_req_t req, gid_t gid)
+{
+	gid_t groups[64];
+	int count = fuse_req_getgroups(req, (int)(sizeof groups / sizeof *groups), groups);
+
+	for (int i = 0; i < count && i < (int)(sizeof groups / sizeof *groups); i++)
+		if (groups[i] == gid)
+			return true;
+	return fuse_req_ctx(req)->gid == gid;
+}
+
+int mount_drop_setgid(fuse_req_t req, struct node *n)
+{
+	struct mount *m = mount_of(req);
+	struct actor who = mount_actor(req);
+	struct node less = *n;
+	int err;
+
+	if (fuse_req_ctx(req)->uid == 0 || n->kind != NODE_ASSET ||
+	    (n->mode & (S_ISGID | S_IXGRP)) != S_ISGID || in_group(req, n->gid))
+		return 0;
+	less.mode &= ~(mode_t)S_ISGID;
+	/* The change of content is what changes the times. */
+	err = tree_set(m->lib, &who, n->ino, TREE_SET_MODE | TREE_SET_CTIME, &less, n);
+	if (!err)
+		fuse_lowlevel_notify_inval_inode(m->se, (fuse_ino_t)n->ino, -1, 0);
+	return err;
+}
+
 static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 		       struct fuse_file_info *fi)
 {
@@ -124,6 +153,8 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to
 	struct node n;
 	int err = set_attr(m, &who, (int64_t)ino, attr, to_set, fi, &n);
 
+	if (!err && to_set & FUSE_SET_ATTR_SIZE)
+		err = mount_drop_setgid(req, &n);
 	reply_attr(req, err, &n);
 }
 

@@ -187,11 +187,25 @@ static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_f
 	mount_reply_err(req, file_sync(handle(fi)->file, datasync));
 }
 
+static int privileges_dropped(fuse_req_t req, fuse_ino_t ino)
+{
+	struct node n;
+	int err;
+
+	if (fuse_req_ctx(req)->uid == 0)
+		return 0;
+	err = tree_get(mount_of(req)->lib, (int64_t)ino, &n);
+	return err ? err : mount_drop_setgid(req, &n);
+}
+
 static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len,
 			 struct fuse_file_info *fi)
 {
-	(void)ino;
-	mount_reply_err(req, file_allocate(handle(fi)->file, mode, (uint64_t)off, (uint64_t)len));
+	int err = privileges_dropped(req, ino);
+
+	if (!err)
+		err = file_allocate(handle(fi)->file, mode, (uint64_t)off, (uint64_t)len);
+	mount_reply_err(req, err);
 }
 
 /* The kernel asks without writing back first: dirty pages would be taken for holes. */
@@ -217,9 +231,9 @@ static void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in,
 	ssize_t done;
 
 	(void)ino_in;
-	(void)ino_out;
-	if (flags) {
-		mount_reply_err(req, -EINVAL);
+	done = flags ? -EINVAL : privileges_dropped(req, ino_out);
+	if (done) {
+		mount_reply_err(req, (int)done);
 		return;
 	}
 	done = file_copy(handle(fi_in)->file, (uint64_t)off_in, handle(fi_out)->file,

@@ -61,6 +61,13 @@ void mount_fill_stat(const struct mount *m, const struct node *n, struct stat *s
 /* Records the access time of `n` if the mount's rule (noatime, relatime, strictatime) asks for it. Failure is not the reader's. */
 void mount_note_access(struct mount *m, int64_t ino);
 
+/*
+ * With a change of the content of asset *n by the caller of `req`: takes the set-group-id bit where the group may not execute it, unless the caller is root or in
+ * the group; *n is as it is then. The kernel takes the other set-id bits itself, but for FUSE not this one (fuse_setattr()), which disk filesystems take by
+ * setattr_should_drop_sgid(). 0 or the error of tree_set().
+ */
+int mount_drop_setgid(fuse_req_t req, struct node *n);
+
 /* The request handlers, by the file that holds them; contracts are those of struct fuse_lowlevel_ops. */
 void mount_add_name_ops(struct fuse_lowlevel_ops *ops);
 void mount_add_attr_ops(struct fuse_lowlevel_ops *ops);

@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -601,6 +602,70 @@ START_TEST(owners_and_set_id_bits)
 }
 END_TEST
 
+/* What a child without rights does to "a", which is another's, with `change`; returns the mode bits afterwards. */
+static mode_t mode_after(mode_t mode, int (*change)(int fd))
+{
+	pid_t child;
+	int status;
+
+	ck_assert_int_eq(fchownat(dir, "a", 1000, 1001, 0), 0);
+	ck_assert_int_eq(fchmodat(dir, "a", mode, 0), 0);
+	child = fork();
+	if (child == 0) {
+		if (setgroups(0, NULL) || setgid(1002) || setuid(1002))
+			_exit(2);
+		_exit(change(openat(dir, "a", O_RDWR)) < 0);
+	}
+	waitpid(child, &status, 0);
+	ck_assert_int_eq(WEXITSTATUS(status), 0);
+	return stat_of("a").st_mode & 07777;
+}
+
+static int change_allocate(int fd)
+{
+	return fallocate(fd, 0, 0, 2 * BLOCK);
+}
+
+static int change_punch(int fd)
+{
+	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, BLOCK);
+}
+
+static int change_zero(int fd)
+{
+	return fallocate(fd, FALLOC_FL_ZERO_RANGE, 0, BLOCK);
+}
+
+static int change_size(int fd)
+{
+	return ftruncate(fd, 10);
+}
+
+static int change_by_copy(int fd)
+{
+	off64_t from = 0, to = 0;
+	int in = openat(dir, "b", O_RDONLY);
+
+	return copy_file_range(in, &from, fd, &to, BLOCK, 0) == BLOCK ? 0 : -1;
+}
+
+/* A group's bit goes with the user's also where the group may not execute. */
+START_TEST(set_id_bits_after_changes)
+{
+	static int (*const changes[])(int fd) = { change_allocate, change_punch, change_zero,
+						  change_size, change_by_copy };
+
+	close(make("a", 4 * BLOCK));
+	close(make("b", 4 * BLOCK));
+	for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+		ck_assert_int_eq(mode_after(06777, changes[i]), 0777);
+		ck_assert_int_eq(mode_after(06666, changes[i]), 0666);
+		ck_assert_int_eq(mode_after(02676, changes[i]), 0676);
+		ck_assert_int_eq(mode_after(02666, changes[i]), 0666);
+	}
+}
+END_TEST
+
 static int64_t changed_at(const char *name)
 {
 	struct stat st = stat_of(name);
@@ -691,6 +756,7 @@ int main(void)
 				       names,
 				       listing_while_it_changes,
 				       owners_and_set_id_bits,
+				       set_id_bits_after_changes,
 				       times_in_the_order_of_changes,
 				       permissions_are_kept,
 				       two_handles_see_one_file };
