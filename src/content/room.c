@@ -11,7 +11,7 @@
 /* So much is granted at a time: others may fill the disk meanwhile. */
 #define GRANT (16 * MIB)
 
-static uint64_t room_aside(uint64_t total)
+uint64_t room_aside(uint64_t total)
 {
 	uint64_t part = total / 64;
 

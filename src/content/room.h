@@ -16,6 +16,9 @@ struct room {
 	atomic_llong left; /* bytes that may be written before the disk is asked again */
 };
 
+/* The bytes that are left alone on a disk of `total` bytes. */
+uint64_t room_aside(uint64_t total);
+
 /* Takes `len` bytes of room before they are written. 0, or -ENOSPC when only what is set aside is left. A disk that cannot be asked has room. */
 int room_take(struct room *r, struct blobs *blobs, uint64_t len);
 

@@ -2,6 +2,7 @@
 /* Opening and closing a library. */
 #include "config.h"
 
+#include "content/room.h"
 #include "library/instance.h"
 #include "library/lock.h"
 #include "library/settings.h"
@@ -164,6 +165,19 @@ struct content *library_content(struct library *lib)
 const uint8_t *library_instance(const struct library *lib)
 {
 	return lib->instance;
+}
+
+int library_space(const struct library *lib, struct statvfs *out)
+{
+	struct statvfs st;
+	fsblkcnt_t aside;
+
+	if (fstatvfs(lib->dir_fd, &st))
+		return -errno;
+	aside = room_aside((uint64_t)st.f_blocks * st.f_frsize) / st.f_frsize;
+	st.f_bavail -= st.f_bavail < aside ? st.f_bavail : aside;
+	*out = st;
+	return 0;
 }
 
 bool library_read_only(const struct library *lib)

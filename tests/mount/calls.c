@@ -419,7 +419,7 @@ START_TEST(figures_of_the_filesystem)
 }
 END_TEST
 
-/* The kernel stamps files by its tick, which may lag behind a stamp of ours: waits until it has passed that of `name`. */
+/* Stamps go by the tick, and two changes may have the same one: waits until it has passed that of `name`. */
 static void pass_stamp(const char *name)
 {
 	struct timespec last = stat_of(name).st_ctim, now;

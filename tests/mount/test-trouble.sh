@@ -12,6 +12,9 @@ full_disk() {
 	lib=$disk/library
 	make_library
 	mount_library
+	n=$(df -B1 --output=avail "$mnt" | tail -1)
+	check "what df calls available, but for 1 MiB of metadata" fallocate -l $((n - (1 << 20))) "$mnt/all"
+	rm "$mnt/all"
 	head -c 20M /dev/urandom >"$work/kept"
 	cp "$work/kept" "$mnt/kept"
 	check "sync" "$GARNER" sync "$lib"
