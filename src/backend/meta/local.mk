@@ -25,6 +25,8 @@ libmeta_a_SOURCES = \
 	src/backend/meta/sqlite-conn.h \
 	src/backend/meta/sqlite-copy.c \
 	src/backend/meta/sqlite-copy.h \
+	src/backend/meta/sqlite-log.c \
+	src/backend/meta/sqlite-log.h \
 	src/backend/meta/sqlite-open.c \
 	src/backend/meta/sqlite-schema.c \
 	src/backend/meta/sqlite-schema.h \

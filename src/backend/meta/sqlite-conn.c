@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "backend/meta/sqlite-log.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/err.h"
@@ -126,7 +127,8 @@ static int conn_open(struct meta_sqlite_conn *c, enum meta_sqlite_mode mode)
 	}
 	flags |= mode == META_SQLITE_WRITER || mode == META_SQLITE_READER ? SQLITE_OPEN_READWRITE
 									  : SQLITE_OPEN_READONLY;
-	int rc = sqlite3_open_v2(name, &c->db, flags, NULL);
+	int rc = sqlite3_open_v2(name, &c->db, flags,
+				 mode == META_SQLITE_WRITER ? meta_sqlite_log_vfs() : NULL);
 
 	if (rc == SQLITE_OK)
 		rc = sqlite3_busy_handler(c->db, conn_busy, c);

@@ -31,3 +31,5 @@ CHECK_SHELL += tests/unit/meta/postgres.sh
 UNIT_TESTS += tests/unit/meta/test-sqlite-power
 tests_unit_meta_test_sqlite_power_SOURCES = tests/unit/meta/test-sqlite-power.c $(META_TEST_SOURCES)
 tests_unit_meta_test_sqlite_power_LDADD = $(UNIT_META_LIBS)
+UNIT_TESTS += tests/unit/meta/test-sqlite-log
+tests_unit_meta_test_sqlite_log_LDADD = $(UNIT_META_LIBS)
