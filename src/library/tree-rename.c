@@ -28,17 +28,35 @@ static void tree_add_above_guard(struct meta_op *op, int64_t folder, int64_t abo
 	META_ADD(op, FOLDER_ABOVE, META_NONE, -EINVAL, META_I(folder), META_I(above));
 }
 
+/* What both names point at, in one look. */
+struct tree_rename_found {
+	struct tree_rename_arg *rename;
+	bool source, target;
+};
+
+static int tree_rename_read(void *arg, const struct meta_row *row)
+{
+	struct tree_rename_found *found = arg;
+	bool target = meta_row_int(row, NODE_COLUMN_COUNT + 1) != 0;
+	struct tree_found *out = target ? &found->rename->target : &found->rename->source;
+
+	node_read(row, 0, &out->node);
+	out->entry = meta_row_int(row, NODE_COLUMN_COUNT);
+	*(target ? &found->target : &found->source) = true;
+	return 0;
+}
+
 static int tree_rename_find(struct tree_op *t, struct tree_rename_arg *rename)
 {
-	int err = tree_find(t->lib, &rename->from, &rename->source);
+	struct tree_rename_found found = { .rename = rename };
+	int count = META_QUERY(t->lib->meta, NODE_LOOKUP_TWO, tree_rename_read, &found,
+			       META_I(rename->from.parent), tree_name_value(&rename->from),
+			       META_I(rename->to.parent), tree_name_value(&rename->to));
 
-	if (err)
-		return err;
-	err = tree_find(t->lib, &rename->to, &rename->target);
-	if (err && err != -ENOENT)
-		return err;
-	rename->has_target = !err;
-	return 0;
+	if (count < 0)
+		return count;
+	rename->has_target = found.target;
+	return found.source ? 0 : -ENOENT;
 }
 
 static int tree_rename_check(const struct tree_rename_arg *rename)
@@ -142,9 +160,15 @@ static int tree_rename_move(struct tree_op *t, struct tree_rename_arg *rename)
 	if (err)
 		return err;
 	same = folded.len == to->len && !memcmp(folded.data, to->name, to->len);
-	META_ADD(t->op, ENTRY_MOVE, META_ONE, -EAGAIN, META_I(from->parent), tree_name_value(from),
-		 META_I(source->ino), META_I(to->parent), tree_name_value(to),
-		 same ? META_N() : META_B(folded.data, folded.len));
+	struct meta_value fold = same ? META_N() : META_B(folded.data, folded.len);
+
+	if (from->parent == to->parent)
+		META_ADD(t->op, ENTRY_RENAME, META_ONE, -EAGAIN, META_I(from->parent),
+			 tree_name_value(from), META_I(source->ino), tree_name_value(to), fold);
+	else
+		META_ADD(t->op, ENTRY_MOVE, META_ONE, -EAGAIN, META_I(from->parent),
+			 tree_name_value(from), META_I(source->ino), META_I(to->parent),
+			 tree_name_value(to), fold);
 	META_ADD(t->op, NODE_CHANGED, META_ONE, -EAGAIN, META_I(source->ino), META_I(t->now));
 	if (from->parent == to->parent)
 		identity_add_tunnel(t, from, source);

@@ -14,6 +14,12 @@ const char *meta_catalogue_text(enum meta_stmt stmt);
 /* The name of a statement, for messages: "NODE_GET". Static. */
 const char *meta_catalogue_name(enum meta_stmt stmt);
 
+/*
+ * Whether a statement reads so few rows, found by an index, that it may run between the operations of the
+ * connection that writes.
+ */
+bool meta_catalogue_short(enum meta_stmt stmt);
+
 /* Statements, with dialect words, that bring a database from the version before to `version`. */
 struct meta_migration {
 	int version;

@@ -84,6 +84,13 @@ struct meta_ops {
 		     const struct meta_value *values, meta_row_fn *fn, void *arg);
 
 	/*
+	 * query on the connection that commits, which has the pages of the last changes at hand.
+	 * Excluded as commit. May be NULL: there is none such.
+	 */
+	int (*query_main)(struct meta_driver *d, enum meta_stmt stmt, size_t count,
+			  const struct meta_value *values, meta_row_fn *fn, void *arg);
+
+	/*
 	 * Makes all that was committed survive a power cut. One that fails fails for ever after,
 	 * unless the driver can prove that what was committed is not lost. One thread at a time.
 	 */

@@ -113,8 +113,16 @@ int meta_apply(struct meta *m, const struct meta_op *op)
 int meta_query(struct meta *m, enum meta_stmt stmt, size_t count, const struct meta_value *values,
 	       meta_row_fn *fn, void *arg)
 {
+	const struct meta_ops *ops = m->driver->ops;
+	struct meta_queue_place place;
+
 	assert(stmt < META_STMT_COUNT && fn);
-	return m->driver->ops->query(m->driver, stmt, count, values, fn, arg);
+	if (!ops->query_main || !meta_catalogue_short(stmt) || !meta_queue_try(&m->queue, &place))
+		return ops->query(m->driver, stmt, count, values, fn, arg);
+	int result = ops->query_main(m->driver, stmt, count, values, fn, arg);
+
+	meta_queue_give(&m->queue, &place);
+	return result;
 }
 
 int64_t meta_row_int(const struct meta_row *row, int col)

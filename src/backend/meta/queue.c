@@ -89,6 +89,19 @@ void meta_queue_take(struct meta_queue *q, struct meta_queue_place *place)
 	lock_unlock(&q->lock);
 }
 
+bool meta_queue_try(struct meta_queue *q, struct meta_queue_place *place)
+{
+	lock_lock(&q->lock);
+	bool idle = !q->first;
+
+	if (idle) {
+		place->call.op = NULL;
+		queue_wait(q, place);
+	}
+	lock_unlock(&q->lock);
+	return idle;
+}
+
 void meta_queue_give(struct meta_queue *q, struct meta_queue_place *place)
 {
 	lock_lock(&q->lock);

@@ -48,7 +48,10 @@ int meta_queue_apply(struct meta_queue *q, struct meta_driver *d, const struct m
  */
 void meta_queue_take(struct meta_queue *q, struct meta_queue_place *place);
 
-/* Ends what meta_queue_take() began. */
+/* meta_queue_take() if no one has or waits for the writer; else false, and nothing was done. */
+bool meta_queue_try(struct meta_queue *q, struct meta_queue_place *place);
+
+/* Ends what meta_queue_take() or meta_queue_try() began. */
 void meta_queue_give(struct meta_queue *q, struct meta_queue_place *place);
 
 #endif

@@ -295,6 +295,12 @@ static int sqlite_query(struct meta_driver *d, enum meta_stmt stmt, size_t count
 	return result;
 }
 
+static int sqlite_query_main(struct meta_driver *d, enum meta_stmt stmt, size_t count,
+			     const struct meta_value *values, meta_row_fn *fn, void *arg)
+{
+	return sqlite_query_on(((struct meta_sqlite *)d)->main, stmt, count, values, fn, arg);
+}
+
 static int sqlite_changed(struct meta_driver *d)
 {
 	struct meta_sqlite *s = (struct meta_sqlite *)d;
@@ -370,6 +376,7 @@ const struct meta_ops meta_sqlite_ops = {
 	.reserve = sqlite_reserve,
 	.changed = sqlite_changed,
 	.query = sqlite_query,
+	.query_main = sqlite_query_main,
 	.sync = meta_sqlite_sync,
 	.tidy = meta_sqlite_tidy,
 	.copy = sqlite_copy,
