@@ -112,7 +112,7 @@ static int set_attr(struct mount *m, const struct actor *who, int64_t ino, const
 	if (!err && owner)
 		err = tree_set(m->lib, who, ino, owner | (times & TREE_SET_CTIME), &values, out);
 	if (!err && (times & ~(owner ? TREE_SET_CTIME : 0)))
-		err = file_set_times(m->lib, who, ino, times, &values);
+		return file_set_times(m->lib, who, ino, times, &values, out);
 	return err ? err : tree_get(m->lib, ino, out);
 }
 

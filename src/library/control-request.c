@@ -4,6 +4,7 @@
 
 #include "library/control-internal.h"
 #include "library/file.h"
+#include "library/times.h"
 #include "library/watch.h"
 #include "util/err.h"
 #include "util/hex.h"
@@ -85,6 +86,8 @@ static int control_flush(struct library *lib)
 {
 	int rc = files_flush(lib);
 
+	if (rc == 0)
+		rc = times_record(lib);
 	return rc ? rc : meta_sync(library_meta(lib));
 }
 

@@ -8,6 +8,7 @@
 #include "config.h"
 
 #include "library/file-internal.h"
+#include "library/times.h"
 #include "util/err.h"
 #include "util/log.h"
 #include "util/time.h"
@@ -121,6 +122,8 @@ int file_sync(struct file *f, bool data_only)
 	if (rc == 0)
 		rc = file_flush(f);
 	if (rc == 0)
+		rc = times_record(f->lib);
+	if (rc == 0)
 		rc = meta_sync(library_meta(f->lib));
 	return rc;
 }
@@ -187,16 +190,38 @@ static int file_times_unsaved(struct library *lib, int64_t ino, int set, const s
 	return done;
 }
 
-int file_set_times(struct library *lib, const struct actor *who, int64_t ino, int set,
-		   const struct node *values)
+/*
+ * After a rename or an unlink the kernel, where it writes back, hands in the times that it keeps: nothing but a
+ * status change time by its own clock, a tick beside the one that was recorded with the change. True: kept.
+ */
+static bool file_times_kept(struct library *lib, int64_t ino, int set, const struct node *values,
+			    struct node *out)
 {
-	struct node out;
+	struct node n;
 
+	if (set != (TREE_SET_MTIME | TREE_SET_CTIME) || tree_get(lib, ino, &n) ||
+	    n.mtime_ns != values->mtime_ns)
+		return false;
+	if (!times_keep_change(lib, ino, n.ctime_ns, values->ctime_ns))
+		return false;
+	files_times(lib, ino, TREE_SET_CTIME, values);
+	n.ctime_ns = values->ctime_ns;
+	*out = n;
+	return true;
+}
+
+int file_set_times(struct library *lib, const struct actor *who, int64_t ino, int set,
+		   const struct node *values, struct node *out)
+{
 	if (library_read_only(lib))
 		return -EROFS;
+	if (set & TREE_SET_ATIME)
+		times_forget_access(lib, ino);
 	if (file_times_unsaved(lib, ino, set, values))
+		return tree_get(lib, ino, out);
+	if (file_times_kept(lib, ino, set, values, out))
 		return 0;
-	return tree_set(lib, who, ino, set, values, &out);
+	return tree_set(lib, who, ino, set, values, out);
 }
 
 /* The inode numbers of the files that `wanted` picks: *out is the caller's to free. */

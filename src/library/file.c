@@ -4,6 +4,7 @@
 
 #include "library/file-internal.h"
 #include "library/sealer.h"
+#include "library/times.h"
 #include "library/watch.h"
 #include "util/err.h"
 #include "util/log.h"
@@ -187,10 +188,8 @@ int64_t file_ino(const struct file *f)
 	return f->ino;
 }
 
-void file_overlay(struct library *lib, struct node *n)
+static void file_overlay_open(struct library *lib, struct node *n)
 {
-	if (n->kind != NODE_ASSET)
-		return;
 	struct file *f = files_find(lib, n->ino);
 
 	if (!f)
@@ -219,4 +218,11 @@ void file_overlay(struct library *lib, struct node *n)
 	}
 	f->pins--;
 	file_unlock_drop(f);
+}
+
+void file_overlay(struct library *lib, struct node *n)
+{
+	if (n->kind == NODE_ASSET)
+		file_overlay_open(lib, n);
+	times_overlay(lib, n);
 }

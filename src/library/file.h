@@ -92,13 +92,13 @@ int file_flush(struct file *f);
  */
 int file_sync(struct file *f, bool data_only);
 /*
- * Sets times of an asset, open or not: by utimensat(2), or by the kernel's write-back. set:
+ * Sets times of an asset, open or not: by utimensat(2), or by the kernel's write-back; *out is the node as it is then. set:
  * TREE_SET_ATIME, _MTIME, _CTIME; without the last ctime becomes now. With changes of the file
  * that are not recorded yet they are recorded together, by the next file_flush() at the latest;
  * else at once as tree_set() does. Errors of tree_set().
  */
 int file_set_times(struct library *lib, const struct actor *who, int64_t ino, int set,
-		   const struct node *values);
+		   const struct node *values, struct node *out);
 
 /* True while a handle that may write is open. */
 bool file_has_writer(struct file *f);
@@ -115,7 +115,7 @@ void files_counts(struct library *lib, size_t *open, size_t *writing);
 /* file_flush() of each file that has something unsaved; the first error, after all were tried. */
 int files_flush(struct library *lib);
 
-/* Overwrites size, alloc, times of `n` with what is known here when the inode is open. */
+/* Overwrites size, alloc, times of `n` with what is known here and not in its row yet. */
 void file_overlay(struct library *lib, struct node *n);
 
 #endif

@@ -20,6 +20,7 @@ struct files;   /* file-table.c: the inodes that are open */
 struct sealer;  /* sealer.c: drafts that wait for sealing; the clock */
 struct control; /* control.c: the mount's socket */
 struct watch;   /* watch.c: the journal of other processes */
+struct times;   /* times.c: times that wait to be recorded */
 
 struct library {
 	char *path;           /* as given, for messages */
@@ -40,6 +41,7 @@ struct library {
 	struct content *content;
 	/* Made, started, stopped and freed by the functions below. */
 	struct files *files;
+	struct times *times;
 	struct sealer *sealer;
 	struct control *control;
 	struct watch *watch;
@@ -47,13 +49,17 @@ struct library {
 
 /*
  * The parts. Each new/start sets its pointer in `lib` on 0 and leaves it NULL on failure (negative
- * error); each free/stop takes a library whose part is NULL. library_open() calls files_new() and,
+ * error); each free/stop takes a library whose part is NULL. library_open() calls times_new(), files_new() and,
  * for LIBRARY_MOUNT, recover_drafts(); library_start() calls sealer_start(), watch_start(),
- * control_start() in this order; library_close() stops in reverse, then files_free(), which
- * records what is unsaved.
+ * control_start() in this order; library_close() stops in reverse, then files_free() and times_free(),
+ * which record what is unsaved.
  */
 int files_new(struct library *lib);
 void files_free(struct library *lib);
+
+/* Records what is kept before it goes; after files_free(). */
+int times_new(struct library *lib);
+void times_free(struct library *lib);
 
 /* Its threads. */
 int sealer_start(struct library *lib);

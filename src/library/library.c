@@ -76,6 +76,8 @@ static int library_open_parts(struct library *lib)
 	if (!err)
 		err = library_open_content(lib);
 	if (!err)
+		err = times_new(lib);
+	if (!err)
 		err = files_new(lib);
 	if (!err && lib->flags & LIBRARY_MOUNT && !library_read_only(lib))
 		err = recover_drafts(lib);
@@ -128,6 +130,7 @@ void library_close(struct library *lib)
 	watch_stop(lib);
 	sealer_stop(lib);
 	files_free(lib);
+	times_free(lib);
 	content_close(lib->content);
 	pool_free(lib->pool);
 	blobs_close(lib->blobs);

@@ -48,6 +48,8 @@ liblibrary_a_SOURCES = \
 	src/library/sealer.h \
 	src/library/settings.c \
 	src/library/settings.h \
+	src/library/times.c \
+	src/library/times.h \
 	src/library/tree-add.c \
 	src/library/tree-check.c \
 	src/library/tree-internal.h \

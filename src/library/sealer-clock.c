@@ -7,6 +7,7 @@
 
 #include "content/collect.h"
 #include "library/sealer-internal.h"
+#include "library/times.h"
 #include "util/err.h"
 #include "util/log.h"
 #include "util/time.h"
@@ -29,7 +30,9 @@ static int clock_sync(struct sealer *s)
 {
 	struct meta *meta = library_meta(s->lib);
 	int rc = files_flush(s->lib);
+	int recorded = times_record(s->lib);
 
+	rc = rc ? rc : recorded;
 	if (meta_dirty(meta)) {
 		int synced = meta_sync(meta);
 

@@ -4,6 +4,7 @@
 
 #include "library/acl.h"
 #include "library/file.h"
+#include "library/times.h"
 #include "library/tree-internal.h"
 
 #include <errno.h>
@@ -142,6 +143,9 @@ int tree_set(struct library *lib, const struct actor *who, int64_t ino, int set,
 	     const struct node *values, struct node *out)
 {
 	struct tree_set_arg arg = { .ino = ino, .set = set, .values = values };
+
+	if (set & TREE_SET_ATIME)
+		times_forget_access(lib, ino);
 	int err = tree_run(lib, who, tree_set_plan, &arg);
 
 	if (err)
@@ -170,10 +174,12 @@ static int tree_touch_plan(struct tree_op *t, void *arg)
 int tree_touch(struct library *lib, int64_t ino, int64_t atime_ns)
 {
 	struct tree_touch_arg touch = { ino, atime_ns };
-	int err = tree_run(lib, NULL, tree_touch_plan, &touch);
+	struct node values = { .ino = ino, .atime_ns = atime_ns };
+	int err = times_keep_access(lib, ino, atime_ns)
+			  ? 0
+			  : tree_run(lib, NULL, tree_touch_plan, &touch);
 
 	if (!err)
-		files_times(lib, ino, TREE_SET_ATIME,
-			    &(struct node){ .ino = ino, .atime_ns = atime_ns });
+		files_times(lib, ino, TREE_SET_ATIME, &values);
 	return err;
 }

@@ -180,7 +180,10 @@ int tree_rename(struct library *lib, const struct actor *who, int64_t parent, co
 int tree_set(struct library *lib, const struct actor *who, int64_t ino, int set,
 	     const struct node *values, struct node *out);
 
-/* Records an access time alone: no journal row, no new version, no ctime. -ENOENT. */
+/*
+ * Records an access time alone: no journal row, no new version, no ctime. In a mount it is kept in memory first and
+ * recorded by the clock, by fsync(2), or as the library closes. -ENOENT where it is recorded at once.
+ */
 int tree_touch(struct library *lib, int64_t ino, int64_t atime_ns);
 
 /* Gets one entry; nonzero stops, and that entry comes again. May call the library. */

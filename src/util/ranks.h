@@ -15,6 +15,7 @@ enum lock_rank {
 	/* src/library */
 	LOCK_RANK_LIBRARY,
 	LOCK_RANK_FILE,   /* a shard of the open files: src/library/file-table.c */
+	LOCK_RANK_TIMES,  /* times that wait to be recorded */
 	LOCK_RANK_SEALER, /* the queue of drafts, the watch, the control socket */
 	/* src/content */
 	LOCK_RANK_CONTENT,

@@ -37,3 +37,5 @@ tests_unit_library_test_control_LDADD = $(UNIT_LIBRARY_LIBS)
 
 UNIT_TESTS += tests/unit/library/test-watch
 tests_unit_library_test_watch_LDADD = $(UNIT_LIBRARY_LIBS)
+UNIT_TESTS += tests/unit/library/test-times
+tests_unit_library_test_times_LDADD = $(UNIT_LIBRARY_LIBS)
