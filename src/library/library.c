@@ -58,6 +58,9 @@ static int library_open_content(struct library *lib)
 	if (!err && !library_read_only(lib))
 		err = pool_new("garner-hash", (unsigned)lib->settings.jobs, LIBRARY_POOL_QUEUE,
 			       &lib->pool);
+	/* In a mount it hashes for the sealer, while others work; elsewhere someone waits for it. */
+	if (!err && lib->pool && lib->flags & LIBRARY_MOUNT)
+		pool_background(lib->pool);
 	return err ? err : content_open(lib->meta, lib->blobs, lib->pool, &params, &lib->content);
 }
 

@@ -13,10 +13,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
-enum { SEALER_NICE = 10 };
 #define SEALER_LEASE "seal"
 #define SEALER_LEASE_NS (60 * TIME_NS_PER_S)
 
@@ -302,7 +299,7 @@ static void *sealer_main(void *arg)
 	struct sealer *s = arg;
 	struct sealer_batch batch;
 
-	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), SEALER_NICE);
+	thread_background();
 	sealer_backlog(s);
 	while (sealer_take(s, &batch)) {
 		int rc = sealer_lease(s);

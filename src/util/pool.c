@@ -30,7 +30,8 @@ struct pool {
 	const char *name;
 	unsigned threads;
 	size_t cap;
-	pthread_t *ids; /* used by pool_start and pool_stop alone */
+	pthread_t *ids;  /* used by pool_start and pool_stop alone */
+	bool background; /* set before pool_start() */
 
 	struct lock lock; /* guards what follows */
 	struct lock_cond added;
@@ -91,6 +92,8 @@ static void *pool_run(void *arg)
 	struct pool_item item;
 
 	pool_mine = p;
+	if (p->background)
+		thread_background();
 	lock_lock(&p->lock);
 	while (pool_next_locked(p, &item)) {
 		lock_unlock(&p->lock);
@@ -131,6 +134,11 @@ static unsigned pool_spawn(struct pool *p, int *err)
 		made++;
 	}
 	return made;
+}
+
+void pool_background(struct pool *p)
+{
+	p->background = true;
 }
 
 int pool_start(struct pool *p)

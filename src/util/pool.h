@@ -21,6 +21,9 @@ typedef void (*pool_task)(void *arg);
  */
 int pool_new(const char *name, unsigned threads, size_t queue_max, struct pool **out);
 
+/* The threads that pool_start() will start give way to others: thread_background(). */
+void pool_background(struct pool *p);
+
 /*
  * Starts the threads. 0, or a negative errno of pthread_create() with no thread left running; it
  * may then be called again. -EALREADY when started, -ECANCELED after pool_stop().

@@ -11,4 +11,10 @@
  */
 int thread_start(const char *name, void *(*run)(void *arg), void *arg, pthread_t *out);
 
+/*
+ * From now on the calling thread gives way to others: it gets what processor and disk time they leave (nice 10, batch
+ * scheduling, the last of the disk's best-effort classes). What the system refuses stays as it was.
+ */
+void thread_background(void);
+
 #endif

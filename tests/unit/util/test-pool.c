@@ -11,10 +11,14 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <linux/ioprio.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 
 static atomic_int ran;
 
@@ -310,7 +314,38 @@ START_TEST(threads_have_a_name_and_no_signals)
 }
 END_TEST
 
+static void note_priority(void *arg)
+{
+	int *seen = arg;
+
+	seen[0] = getpriority(PRIO_PROCESS, (id_t)gettid());
+	seen[1] = sched_getscheduler(0);
+	seen[2] = (int)syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, gettid());
+}
+
+START_TEST(background_threads_give_way)
+{
+	int seen[2][3], mine = getpriority(PRIO_PROCESS, 0);
+	struct pool *p;
+
+	for (int background = 0; background < 2; background++) {
+		ck_assert_int_eq(pool_new("p", 1, 1, &p), 0);
+		if (background)
+			pool_background(p);
+		ck_assert_int_eq(pool_start(p), 0);
+		ck_assert_int_eq(pool_submit(p, note_priority, seen[background]), 0);
+		pool_free(p);
+	}
+	ck_assert_int_eq(seen[0][0], mine);
+	ck_assert_int_eq(seen[1][0], 10);
+	ck_assert_int_eq(seen[1][1], SCHED_BATCH);
+	ck_assert_int_eq(seen[1][2], IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 7));
+	ck_assert_int_eq(getpriority(PRIO_PROCESS, 0), mine);
+}
+END_TEST
+
 UNIT_MAIN("pool", 60, parameters_are_checked, no_thread_before_start, everything_submitted_runs,
 	  one_thread_runs_in_order, the_queue_is_bounded, a_full_queue_makes_submitters_wait,
 	  stop_runs_what_is_queued_and_refuses_more, a_pool_never_started_drops_its_tasks,
-	  a_task_never_waits_for_its_own_pool, threads_have_a_name_and_no_signals)
+	  a_task_never_waits_for_its_own_pool, threads_have_a_name_and_no_signals,
+	  background_threads_give_way)
