@@ -26,7 +26,7 @@ static int collect(struct library *lib, int64_t grace_ns, struct collect_stats *
 {
 	int err = tree_trash_expire(lib, time_now_ns());
 
-	while (err >= 0 && (err = tree_sweep(lib, STEP_ROWS)) > 0)
+	while (err >= 0 && (err = tree_sweep(lib, 0, STEP_ROWS)) > 0)
 		continue;
 	if (err < 0)
 		return err;

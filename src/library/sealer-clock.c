@@ -46,7 +46,7 @@ static int clock_sync(struct sealer *s)
 /* What neither an entry nor the trash names. */
 static int clock_sweep(struct sealer *s)
 {
-	int rc = tree_sweep(s->lib, CLOCK_SWEEP);
+	int rc = tree_sweep(s->lib, TREE_SWEEP_AGE_NS, CLOCK_SWEEP);
 
 	return rc < CLOCK_SWEEP ? (rc < 0 ? rc : 0) : 1;
 }

@@ -15,8 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TREE_ORPHAN_AGE_NS (60 * TIME_NS_PER_S)
-
 struct tree_orphans {
 	size_t count;
 	struct node nodes[TREE_PAGE];
@@ -83,7 +81,7 @@ static void tree_sweep_child(struct tree_op *t, int64_t folder, const struct tre
 			 META_I(t->now), META_I(node->object));
 	if (node->kind == NODE_FOLDER || node->nlink <= 1)
 		META_ADD(t->op, ORPHAN_INSERT, META_ONE, -EAGAIN, META_I(node->ino),
-			 META_I(t->now - TREE_ORPHAN_AGE_NS));
+			 META_I(t->now - TREE_SWEEP_AGE_NS));
 }
 
 /*
@@ -226,11 +224,11 @@ static int tree_sweep_tunnels(struct library *lib)
 	return count > 0 ? tree_run(lib, NULL, tree_tunnels_plan, NULL) : count;
 }
 
-static int tree_sweep_orphans(struct library *lib, int limit)
+static int tree_sweep_orphans(struct library *lib, int64_t age_ns, int limit)
 {
 	CLEANUP_FREE struct tree_orphans *orphans = malloc(sizeof(*orphans));
 	CLEANUP_FREE struct tree_children *children = malloc(sizeof(*children));
-	int64_t last = 0, before = time_now_ns() - TREE_ORPHAN_AGE_NS;
+	int64_t last = 0, before = time_now_ns() - age_ns;
 	int count, got, done = 0;
 
 	if (!orphans || !children)
@@ -250,9 +248,9 @@ static int tree_sweep_orphans(struct library *lib, int limit)
 	return count < 0 ? count : done;
 }
 
-int tree_sweep(struct library *lib, int limit)
+int tree_sweep(struct library *lib, int64_t age_ns, int limit)
 {
 	int err = tree_sweep_tunnels(lib);
 
-	return err ? err : tree_sweep_orphans(lib, limit);
+	return err ? err : tree_sweep_orphans(lib, age_ns, limit);
 }

@@ -287,12 +287,15 @@ int tree_purge(struct library *lib, const struct actor *who, int64_t ino);
  */
 int tree_trash_expire(struct library *lib, int64_t now_ns);
 
+/* The age at which a process in which others open files may sweep: a node is an orphan a moment before it is open. */
+#define TREE_SWEEP_AGE_NS (INT64_C(60) * 1000000000)
+
 /*
- * Background work: removes orphans that have been so for a minute and are not open here, what lay
- * below them, and outdated name tunnels. At most about `limit` nodes. Returns their number (call
+ * Background work: removes orphans that have been so for `age_ns` (0: all, where this process has nothing open) and
+ * are not open here, what lay below them, and outdated name tunnels. At most about `limit` nodes. Returns their number (call
  * again while it is not 0), or an error.
  */
-int tree_sweep(struct library *lib, int limit);
+int tree_sweep(struct library *lib, int64_t age_ns, int limit);
 
 /*
  * Checks what must always hold of nodes and entries; `report` gets a line for each fault and must

@@ -299,7 +299,7 @@ START_TEST(a_name_is_given_up_for_a_while)
 	ck_assert_int_eq(META_QUERY(u.lib->meta, TUNNEL_OLD, tree_unit_ino, ((int64_t[2]){ 0 }),
 				    META_I(INT64_MAX)),
 			 1);
-	ck_assert_int_eq(tree_sweep(u.lib, 100), 0);
+	ck_assert_int_eq(tree_sweep(u.lib, TREE_SWEEP_AGE_NS, 100), 0);
 	ck_assert_int_eq(META_QUERY(u.lib->meta, TUNNEL_OLD, tree_unit_ino, ((int64_t[2]){ 0 }),
 				    META_I(INT64_MAX)),
 			 0);

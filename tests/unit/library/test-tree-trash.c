@@ -68,10 +68,15 @@ START_TEST(a_sweep_waits_a_minute)
 	tree_unit_begin(&u, NULL);
 	ino = tree_unit_make(&u, TREE_ROOT, "fifo", S_IFIFO | 0600);
 	ck_assert_int_eq(tree_unit_unlink(&u, TREE_ROOT, "fifo"), 0);
-	ck_assert_int_eq(tree_sweep(u.lib, 100), 0);
+	ck_assert_int_eq(tree_sweep(u.lib, TREE_SWEEP_AGE_NS, 100), 0);
 	ck_assert_int_eq(tree_get(u.lib, ino, &node), 0);
 	ck_assert_int_eq(node.nlink, 0);
 	ck_assert_int_eq(tree_unit_sweep(&u), 1);
+	ck_assert_int_eq(tree_get(u.lib, ino, &node), -ENOENT);
+	/* Unless it is told that no one can have it open. */
+	ino = tree_unit_make(&u, TREE_ROOT, "fifo", S_IFIFO | 0600);
+	ck_assert_int_eq(tree_unit_unlink(&u, TREE_ROOT, "fifo"), 0);
+	ck_assert_int_eq(tree_sweep(u.lib, 0, 100), 1);
 	ck_assert_int_eq(tree_get(u.lib, ino, &node), -ENOENT);
 	tree_unit_end(&u);
 }
@@ -200,7 +205,7 @@ START_TEST(purge_takes_all_below)
 	/* In small steps: the tree is in order after each. */
 	for (int i = 0; i < 5; i++) {
 		tree_unit_age(&u);
-		ck_assert_int_gt(tree_sweep(u.lib, 50), 0);
+		ck_assert_int_gt(tree_sweep(u.lib, TREE_SWEEP_AGE_NS, 50), 0);
 		tree_unit_check(&u);
 	}
 	ck_assert_int_gt(tree_unit_sweep(&u), 1000);

@@ -232,7 +232,7 @@ static inline int tree_unit_sweep(struct tree_unit *u)
 	int total = 0, got;
 
 	tree_unit_age(u);
-	while ((got = tree_sweep(u->lib, 100)) > 0)
+	while ((got = tree_sweep(u->lib, TREE_SWEEP_AGE_NS, 100)) > 0)
 		total += got;
 	ck_assert_int_eq(got, 0);
 	return total;
