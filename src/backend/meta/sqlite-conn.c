@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "backend/meta/sqlite-log.h"
@@ -24,6 +25,8 @@
 
 /* Waits for a lock: short naps, since transactions are short, growing to this. */
 enum { CONN_NAP_FIRST_US = 50, CONN_NAP_MAX_US = 5000 };
+
+enum { CONN_LOG_HEADER_LEN = 32 };
 
 /* Settings of every connection, and what is added to them by mode. */
 static const char conn_settings[] = "PRAGMA foreign_keys = OFF;"
@@ -113,6 +116,26 @@ char *meta_sqlite_conn_file(const char *path)
 	return asprintf(&name, "./%s", path) < 0 ? NULL : name;
 }
 
+bool meta_sqlite_conn_log_used(const char *path)
+{
+	CLEANUP_BUF struct buf name = BUF_INIT;
+	struct stat st;
+
+	return buf_printf(&name, "%s-wal", path) == 0 && stat(buf_str(&name), &st) == 0 &&
+	       st.st_size > CONN_LOG_HEADER_LEN;
+}
+
+/*
+ * Whether a connection may write files. One that only reads must be able to, too, or it leaves behind the
+ * empty log that it had to make; it removes that as the last one to close. Where there is a log already it has nothing
+ * to make, and must not be the one that moves it into the file.
+ */
+static bool conn_writes(const struct meta_sqlite_conn *c, enum meta_sqlite_mode mode)
+{
+	return mode == META_SQLITE_WRITER || mode == META_SQLITE_READER ||
+	       (mode == META_SQLITE_RDONLY && !meta_sqlite_conn_log_used(c->path));
+}
+
 static int conn_open(struct meta_sqlite_conn *c, enum meta_sqlite_mode mode)
 {
 	int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
@@ -125,8 +148,7 @@ static int conn_open(struct meta_sqlite_conn *c, enum meta_sqlite_mode mode)
 		name = buf_str(&uri);
 		flags |= SQLITE_OPEN_URI;
 	}
-	flags |= mode == META_SQLITE_WRITER || mode == META_SQLITE_READER ? SQLITE_OPEN_READWRITE
-									  : SQLITE_OPEN_READONLY;
+	flags |= conn_writes(c, mode) ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
 	int rc = sqlite3_open_v2(name, &c->db, flags,
 				 mode == META_SQLITE_WRITER ? meta_sqlite_log_vfs() : NULL);
 

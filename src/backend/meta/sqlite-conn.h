@@ -78,6 +78,9 @@ int meta_sqlite_conn_set(struct meta_sqlite_conn *c, enum meta_sqlite_mode mode)
  */
 char *meta_sqlite_conn_file(const char *path);
 
+/* Whether the log beside PATH holds anything. */
+bool meta_sqlite_conn_log_used(const char *path);
+
 /* How many readers this machine's cores can make use of. */
 unsigned meta_sqlite_conn_readers_max(void);
 

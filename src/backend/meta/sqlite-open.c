@@ -30,7 +30,6 @@ enum {
 	OPEN_PAGES_AT = 28,
 	OPEN_APPLICATION_AT = 68,
 	OPEN_PAGES_VALID_AT = 92,
-	OPEN_LOG_HEADER_LEN = 32,
 };
 
 static const char open_magic[16] = "SQLite format 3";
@@ -38,16 +37,6 @@ static const char open_magic[16] = "SQLite format 3";
 static uint32_t open_be32(const unsigned char *p)
 {
 	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
-/* Whether the log beside PATH holds anything. */
-static bool open_log_used(const char *path)
-{
-	CLEANUP_BUF struct buf name = BUF_INIT;
-	struct stat st;
-
-	return buf_printf(&name, "%s-wal", path) == 0 && stat(buf_str(&name), &st) == 0 &&
-	       st.st_size > OPEN_LOG_HEADER_LEN;
 }
 
 /* Whether the file is shorter than its head says. */
@@ -104,7 +93,7 @@ static int open_check_header(struct meta_sqlite_conn *c)
 		log_error("meta: %s: a database of another program", name);
 		return ERR_NOTLIB;
 	}
-	if (!open_cut_short(header, size) || open_log_used(c->path))
+	if (!open_cut_short(header, size) || meta_sqlite_conn_log_used(c->path))
 		return 0;
 	/* The log may have been moved into the file by another process between the two looks. */
 	err = open_read_header(c, header, &size);
@@ -128,7 +117,7 @@ static int open_immutable(struct meta_sqlite *s, int err)
 		return -ENOMEM;
 	if (access(dirname(copy), W_OK) == 0)
 		return err;
-	if (open_log_used(s->path)) {
+	if (meta_sqlite_conn_log_used(s->path)) {
 		log_error("meta: %s: its log (-wal) holds changes that cannot be read on a "
 			  "read-only disk; open it once where it can be written, or read a copy",
 			  log_name(s->path, strlen(s->path)));

@@ -2,6 +2,7 @@
 /* What the SQLite driver makes of files that are no library, damaged, from the future, or oddly named. */
 #include "config.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -334,6 +335,67 @@ START_TEST(opening_twice_keeps_the_locks)
 }
 END_TEST
 
+static int names_in(const char *folder)
+{
+	DIR *dir = opendir(folder);
+	int count = 0;
+
+	ck_assert_ptr_nonnull(dir);
+	while (readdir(dir))
+		count++;
+	closedir(dir);
+	return count - 2;
+}
+
+static void look(int flags)
+{
+	struct meta *m = meta_test_open(&place, sqlite, flags);
+
+	ck_assert_int_eq(meta_test_count(m, 1), 1);
+	meta_close(m);
+}
+
+static int put_and_die(void *arg)
+{
+	struct meta *m = NULL;
+
+	(void)arg;
+	if (meta_open(place.path, 0, &m) || meta_test_put(m, 1, "b", ""))
+		return 1;
+	raise(SIGKILL);
+	return 1;
+}
+
+START_TEST(reading_leaves_the_folder_as_it_was)
+{
+	char log[160];
+	struct stat before, after;
+
+	meta_test_begin(&place, sqlite);
+	struct meta *m = meta_test_open(&place, sqlite, META_OPEN_CREATE);
+
+	ck_assert_int_eq(meta_test_put(m, 1, "a", ""), 0);
+	meta_close(m);
+	ck_assert_int_eq(names_in(place.folder), 1);
+	ck_assert_int_eq(stat(place.path, &before), 0);
+	look(META_OPEN_RDONLY);
+	ck_assert_int_eq(names_in(place.folder), 1);
+	ck_assert_int_eq(stat(place.path, &after), 0);
+	ck_assert_int_eq(before.st_mtim.tv_nsec, after.st_mtim.tv_nsec);
+	/* What a crash left in the log is read and left there. */
+	ck_assert_int_eq(meta_test_wait(meta_test_fork(put_and_die, NULL)), -1);
+	snprintf(log, sizeof(log), "%s-wal", place.path);
+	ck_assert_int_eq(stat(log, &before), 0);
+	ck_assert_int_gt(before.st_size, 32);
+	m = meta_test_open(&place, sqlite, META_OPEN_RDONLY);
+	ck_assert_int_eq(meta_test_count(m, 1), 2);
+	meta_close(m);
+	ck_assert_int_eq(stat(log, &after), 0);
+	ck_assert_int_eq(before.st_size, after.st_size);
+	meta_test_end(&place);
+}
+END_TEST
+
 static int create_once(void *arg)
 {
 	struct meta *m = NULL;
@@ -374,4 +436,5 @@ END_TEST
 
 UNIT_MAIN("sqlite-open", 120, what_is_no_database_is_refused, what_is_cut_short_is_refused,
 	  other_databases_are_refused, damaged_pages_are_told, damaged_bytes_do_not_crash,
-	  odd_names_are_names, opening_twice_keeps_the_locks, a_killed_create_leaves_all_or_nothing)
+	  odd_names_are_names, opening_twice_keeps_the_locks, reading_leaves_the_folder_as_it_was,
+	  a_killed_create_leaves_all_or_nothing)
