@@ -108,6 +108,9 @@ static int library_db_make(struct library_making *making)
 	if (!err)
 		err = library_db_fill(making, meta);
 	meta_close(meta);
+	/* A log that could not be moved into the file would be left behind under the old name. */
+	if (!err && !faccessat(making->dir_fd, LIBRARY_DB_NEW "-wal", F_OK, 0))
+		err = -EIO;
 	if (err)
 		return err;
 	if (fchmodat(making->dir_fd, LIBRARY_DB_NEW, 0600, 0) ||

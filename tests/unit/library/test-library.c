@@ -6,7 +6,9 @@
 #include "util/err.h"
 
 #include <dirent.h>
+#include <sched.h>
 #include <sqlite3.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -247,6 +249,50 @@ START_TEST(instances_of_the_dead_end)
 }
 END_TEST
 
-UNIT_MAIN("library", 30, init_gives_a_root, init_keeps_the_parameters, init_refuses,
+/* What is left of an attempt on a disk of this size: a whole library, or nothing. */
+static bool init_on_disk_of(const char *dir, int kib)
+{
+	struct library_params params = { .mode = 0755 };
+	struct library *lib;
+	char path[96], size[32];
+
+	snprintf(path, sizeof(path), "%s/library", dir);
+	snprintf(size, sizeof(size), "size=%dk", kib);
+	ck_assert_int_eq(mount("tmpfs", dir, "tmpfs", 0, size), 0);
+	int err = library_init(path, &params);
+
+	if (err) {
+		ck_assert_int_eq(err, -ENOSPC);
+		ck_assert_int_eq(count_entries(dir), 0);
+	} else {
+		ck_assert_int_eq(library_open(path, LIBRARY_RDONLY, &lib), 0);
+		ck_assert_int_eq(tree_check(lib, tree_unit_fault, NULL), 0);
+		library_close(lib);
+		ck_assert_int_eq(count_entries(path), 3);
+	}
+	ck_assert_int_eq(umount2(dir, MNT_DETACH), 0);
+	return !err;
+}
+
+START_TEST(init_on_a_full_disk_is_all_or_nothing)
+{
+	int made = 0, refused = 0;
+	char dir[64];
+	int fd = unit_make_dir(dir);
+
+	ck_assert_int_eq(unshare(CLONE_NEWNS), 0);
+	ck_assert_int_eq(mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL), 0);
+	for (int kib = 64; made < 20; kib += 4) {
+		if (init_on_disk_of(dir, kib))
+			made++;
+		else
+			refused++;
+	}
+	ck_assert_int_gt(refused, 20);
+	unit_remove_dir(dir, fd);
+}
+END_TEST
+
+UNIT_MAIN("library", 60, init_gives_a_root, init_keeps_the_parameters, init_refuses,
 	  open_says_what_is_wrong, settings_are_read, one_mount_at_a_time, read_only_writes_nothing,
-	  instances_of_the_dead_end)
+	  instances_of_the_dead_end, init_on_a_full_disk_is_all_or_nothing)
