@@ -182,7 +182,7 @@ START_TEST(the_kernel_stamps_what_it_writes)
 	struct file *f = lab_create(&lab, "a", &node);
 
 	ck_assert_int_eq(file_set_times(lab.lib, &lab_who, node.ino,
-					TREE_SET_MTIME | TREE_SET_CTIME, &times),
+					TREE_SET_MTIME | TREE_SET_CTIME, &times, &node),
 			 0);
 	ck_assert_int_eq(file_write(f, "abc", 3, 0), 3);
 	ck_assert_int_eq(file_allocate(f, 0, 0, 100), 0);
