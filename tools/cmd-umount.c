@@ -25,8 +25,9 @@ static int wait_for_daemon(const struct cmd *cmd, const char *library)
 	int err = library_wait_unmounted(library, DAEMON_TIMEOUT_MS);
 
 	if (err == -ETIMEDOUT)
-		fprintf(stderr, "garner umount: unmounted, but the daemon of %s is still at work\n",
-			library);
+		return cmd_refuse(cmd, CMD_FAILED, library,
+				  "unmounted here, but its daemon is still at work; a container or "
+				  "service may have the mount in a namespace of its own");
 	return cmd_fail(cmd, library, err);
 }
 

@@ -110,9 +110,27 @@ mount_library() {
 	"$GARNER" mount ${o:+-o "$o"} "$lib" "$mnt" || { fail "garner mount"; exit 1; }
 }
 
+# What keeps the daemon: its stacks, and whoever has the mount in a namespace of his own.
+tell_daemon() {
+	local pid
+	for pid in $(daemon_pids); do
+		echo "--- daemon $pid"
+		grep -H . "/proc/$pid/task/"*/wchan 2>/dev/null
+		timeout 30 gdb -batch -p "$pid" -ex 'thread apply all bt' 2>/dev/null | grep -E '^(#|Thread)'
+	done
+	grep -lF " $mnt " /proc/[0-9]*/mountinfo 2>/dev/null | sed 's/^/--- it is mounted for /'
+}
+
 unmount_library() {
-	within 20 "$GARNER" umount "$mnt" 2>/dev/null || { fail "garner umount"; exit 1; }
-	within 30 no_daemon || fail "the daemon does not end after umount"
+	within 20 "$GARNER" umount "$mnt" 2>>"$work/umount" || {
+		fail "garner umount: $(sort -u "$work/umount")"
+		tell_daemon >&2
+		exit 1
+	}
+	within 30 no_daemon || {
+		fail "the daemon does not end after umount"
+		tell_daemon >&2
+	}
 }
 
 no_daemon() {
