@@ -16,6 +16,7 @@ CLEANFILES += $(nodist_systemdsystemunit_DATA)
 EXTRA_DIST += \
 	packaging/garner@.service.in \
 	packaging/build-deb \
+	packaging/build-libfuse \
 	packaging/debian/changelog \
 	packaging/debian/control \
 	packaging/debian/copyright \
