@@ -7,7 +7,6 @@
 #include "content/collect.h"
 #include "content/content.h"
 #include "content/draft-pool.h"
-#include "content/room.h"
 #include "content/view-open.h"
 
 struct content {
@@ -20,7 +19,6 @@ struct content {
 	struct bundle_set bundles;
 	struct view_open_set views;
 	struct collect_state collect;
-	struct room room;
 };
 
 /* What blob.kind says: the numbers of the schema. */

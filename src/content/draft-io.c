@@ -180,13 +180,11 @@ static ssize_t draft_pwrite(int fd, const uint8_t *buf, size_t len, uint64_t off
 ssize_t draft_write(struct draft *d, const void *buf, size_t len, uint64_t off)
 {
 	struct extent e = { .start = off, .kind = EXTENT_DRAFT };
-	int fd, err = 0;
+	int fd, err;
 
 	if (off > INT64_MAX || len > INT64_MAX - off)
 		return -EFBIG;
-	err = room_take(&d->content->room, d->content->blobs, len);
-	if (!err)
-		err = draft_change_begin(d, &fd);
+	err = draft_change_begin(d, &fd);
 	if (err)
 		return err;
 	ssize_t put = draft_pwrite(fd, buf, len, off);
@@ -287,9 +285,7 @@ int draft_allocate(struct draft *d, int mode, uint64_t off, uint64_t len)
 		return -EINVAL;
 	if (off > INT64_MAX || len > INT64_MAX - off)
 		return -EFBIG;
-	err = what ? 0 : room_take(&d->content->room, d->content->blobs, len);
-	if (!err)
-		err = draft_change_begin(d, &fd);
+	err = draft_change_begin(d, &fd);
 	if (err)
 		return err;
 	if (draft_is_plain(d))

@@ -29,8 +29,6 @@ libcontent_a_SOURCES = \
 	src/content/hash.h \
 	src/content/manifest.c \
 	src/content/manifest.h \
-	src/content/room.c \
-	src/content/room.h \
 	src/content/seal-cut.c \
 	src/content/seal-finish.c \
 	src/content/seal-internal.h \

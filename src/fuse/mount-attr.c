@@ -161,11 +161,10 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to
 static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 {
 	struct statvfs st;
-	int err = library_space(mount_of(req)->lib, &st);
 
 	(void)ino;
-	if (err) {
-		mount_reply_err(req, err);
+	if (statvfs(library_path(mount_of(req)->lib), &st)) {
+		mount_reply_err(req, -errno);
 		return;
 	}
 	st.f_namemax = 255;

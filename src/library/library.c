@@ -2,7 +2,6 @@
 /* Opening and closing a library. */
 #include "config.h"
 
-#include "content/room.h"
 #include "library/instance.h"
 #include "library/lock.h"
 #include "library/settings.h"
@@ -40,6 +39,8 @@ static int library_open_meta(struct library *lib)
 		err = meta_open(path.data,
 				library_read_only(lib) ? META_OPEN_RDONLY : META_OPEN_MIGRATE,
 				&lib->meta);
+	if (!err && !library_read_only(lib))
+		err = meta_tidy(lib->meta);
 	return err ? err : settings_read(lib);
 }
 
@@ -171,19 +172,6 @@ struct content *library_content(struct library *lib)
 const uint8_t *library_instance(const struct library *lib)
 {
 	return lib->instance;
-}
-
-int library_space(const struct library *lib, struct statvfs *out)
-{
-	struct statvfs st;
-	fsblkcnt_t aside;
-
-	if (fstatvfs(lib->dir_fd, &st))
-		return -errno;
-	aside = room_aside((uint64_t)st.f_blocks * st.f_frsize) / st.f_frsize;
-	st.f_bavail -= st.f_bavail < aside ? st.f_bavail : aside;
-	*out = st;
-	return 0;
 }
 
 bool library_read_only(const struct library *lib)

@@ -12,7 +12,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/statvfs.h>
 #include <sys/types.h>
 
 #include "content/content.h"
@@ -86,12 +85,6 @@ struct content *library_content(struct library *lib);
 
 /* The 16 bytes that name this opening of the library. */
 const uint8_t *library_instance(const struct library *lib);
-
-/*
- * Figures of the disk under the library, as statvfs(2) gives them; available is what content may take, without the room that writers leave alone
- * (content/room.h). A negative errno.
- */
-int library_space(const struct library *lib, struct statvfs *out);
 
 /* Whether it was opened with LIBRARY_RDONLY. */
 bool library_read_only(const struct library *lib);

@@ -186,7 +186,8 @@ bool meta_dirty(const struct meta *m);
 /*
  * Housekeeping for a background thread to call after meta_sync(), every few seconds: moves the log
  * into the main file where it has grown, without holding up readers or writers, so that writers
- * need not. 0 also when there was nothing to do; else a negative error as meta_apply(), after which
+ * need not; and sets disk space aside (1/64 of the disk, 4 to 16 MiB) with which changes go on when the
+ * disk is full. 0 also when there was nothing to do; else a negative error as meta_apply(), after which
  * all is as before. Any thread.
  */
 int meta_tidy(struct meta *m);

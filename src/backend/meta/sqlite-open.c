@@ -220,7 +220,7 @@ static int open_log(struct meta_sqlite *s)
 		return 0;
 	if (buf_printf(&name, "%s-wal", s->path))
 		return -ENOMEM;
-	s->log_fd = open(buf_str(&name), O_RDONLY | O_CLOEXEC);
+	s->log_fd = open(buf_str(&name), O_RDWR | O_CLOEXEC);
 	if (s->log_fd >= 0)
 		return 0;
 	int err = -errno;

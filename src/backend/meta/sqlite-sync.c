@@ -28,7 +28,10 @@
 #include "backend/meta/sqlite-sync.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "backend/meta/sqlite-copy.h"
 #include "util/err.h"
@@ -37,6 +40,9 @@
 
 /* Frames (pages of 4 KiB) in the log from which on meta_tidy() moves them, and the writer does. */
 enum { SYNC_TIDY_FRAMES = 1000, SYNC_FOLD_FRAMES = 8000, SYNC_FOLD_AGAIN_FRAMES = 2000 };
+
+/* What is set aside for the log: this part of the disk, within limits. */
+enum { SYNC_ASIDE_SHARE = 64, SYNC_ASIDE_MIN = 4 << 20, SYNC_ASIDE_MAX = 16 << 20 };
 
 int meta_sqlite_sync(struct meta_driver *d)
 {
@@ -61,10 +67,33 @@ int meta_sqlite_sync(struct meta_driver *d)
 	return 0;
 }
 
+/*
+ * Keeps blocks behind the log's end for it to grow into, so that the metadata can still change when something else has filled the
+ * disk: files can be removed, and what was written can be recorded. The log is the one file that every change needs to grow. Where the disk is
+ * full already, or takes no reservation, there is none.
+ */
+static void sync_set_aside(const struct meta_sqlite *s)
+{
+	struct statvfs disk;
+	struct stat st;
+
+	if (fstatvfs(s->log_fd, &disk) || fstat(s->log_fd, &st))
+		return;
+	uint64_t part = (uint64_t)disk.f_blocks * disk.f_frsize / SYNC_ASIDE_SHARE;
+
+	part = part < SYNC_ASIDE_MIN   ? SYNC_ASIDE_MIN
+	       : part > SYNC_ASIDE_MAX ? SYNC_ASIDE_MAX
+				       : part;
+	(void)fallocate(s->log_fd, FALLOC_FL_KEEP_SIZE, 0, st.st_size + (off_t)part);
+}
+
 int meta_sqlite_tidy(struct meta_driver *d)
 {
 	struct meta_sqlite *s = (struct meta_sqlite *)d;
 	struct meta_sqlite_conn *c;
+
+	if (s->mode == META_SQLITE_WRITER && s->log_fd >= 0)
+		sync_set_aside(s);
 
 	if (s->mode != META_SQLITE_WRITER || atomic_load(&s->log_frames) < SYNC_TIDY_FRAMES)
 		return 0;
