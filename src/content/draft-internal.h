@@ -25,6 +25,7 @@ struct draft {
 	struct content *content;
 	int64_t blob;
 	bool read_only;
+	bool passed;       /* atomic; others than this process have had the file */
 	struct blob *file; /* for reading */
 
 	struct lock lock;      /* guards what follows */

@@ -158,7 +158,7 @@ static void draft_pool_fill_drop(struct meta_op *op, void *arg)
 	META_ADD(op, DRAFT_DROP, META_ONE, -EAGAIN, META_I(*(int64_t *)arg));
 }
 
-/* Removes a draft for which the pool has no room. */
+/* Removes a draft for which the pool has no room, or that someone else has open. */
 static void draft_pool_drop(struct content *c, int64_t id)
 {
 	int err = content_change(c, draft_pool_fill_drop, &id);
@@ -179,7 +179,8 @@ static void draft_pool_empty(struct content *c, const struct draft_ids *list)
 		bool full = p->ready.count >= DRAFT_READY_MAX;
 
 		lock_unlock(&p->lock);
-		if (full) {
+		/* Who has the file mapped still must not see what its next asset is given. */
+		if (full || blobs_alone(c->blobs, list->ids[i]) == 0) {
 			draft_pool_drop(c, list->ids[i]);
 			continue;
 		}

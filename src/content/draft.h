@@ -66,6 +66,36 @@ int64_t draft_seek(struct draft *d, uint64_t off, int whence);
  */
 int draft_share(struct draft *d, uint64_t dst, int64_t object, uint64_t src, uint64_t len);
 
+/*
+ * What draft_share() asks for, where something else than the draft writes its file: the bytes are copied, at best as a clone that shares
+ * their storage. The count, short only where the disk is full or the object ends; errors as draft_write() and view_of_object().
+ */
+ssize_t draft_copy(struct draft *d, uint64_t dst, int64_t object, uint64_t src, uint64_t len);
+
+/*
+ * The handle on its file, borrowed, which is about to be given to others to read and write by themselves. Since they may map it and close it
+ * unseen, the file is then emptied or punched only while nobody has it.
+ */
+struct blob *draft_pass(struct draft *d);
+
+/* A descriptor of its file for reading; valid as long as the draft. */
+int draft_fd(const struct draft *d);
+
+/*
+ * Takes the object of a home blob back into writing: the blob's file is to be a draft again, for someone (the kernel) holds on to that very file. Its bytes go to
+ * another blob first, by a clone where the filesystem has them, else by a copy. Two steps, around the operation that attaches the draft:
+ *
+ *   draft_unseal       copies, makes the copy durable and adds to `op`: all chunks in `home` have their place in the copy, `home` is a draft. On 0 *copy is
+ *                      for the second step. -EAGAIN when applying `op`: the blob is no home any more, or someone works on it. -ENOSPC, -EIO, …
+ *   draft_unsealed     `applied`: *out is the draft, and every view of what was in `home` reads the copy. Makes the metadata durable first, since the bytes
+ *                      may change from now on. Else gives the copy back. Takes *copy either way. On failure after `applied` the file must not be written: the caller
+ *                      detaches it again. Errors of meta_sync(), blobs_stand_in(), draft_open().
+ */
+int draft_unseal(struct content *c, int64_t home, uint64_t size, struct draft **copy,
+		 struct meta_op *op);
+int draft_unsealed(struct content *c, int64_t home, bool applied, struct draft **copy,
+		   struct draft **out);
+
 /* True if the map changed since the last draft_save(). */
 bool draft_unsaved(struct draft *d);
 

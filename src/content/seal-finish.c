@@ -15,6 +15,25 @@
 
 enum { SEAL_BLOCK = 4096 };
 
+/* Whether the item's draft is its home and keeps all that is in it. */
+static bool seal_item_stays(const struct seal_item *it)
+{
+	if (!it->home || !it->plain || it->adopted)
+		return false;
+	for (size_t i = 0; i < it->count; i++) {
+		enum seal_from from = it->chunks[i].from;
+
+		if (from != SEAL_NEW && from != SEAL_HEAL && from != SEAL_HOLE)
+			return false;
+	}
+	return true;
+}
+
+bool seal_stays(const struct seal *s, size_t i)
+{
+	return seal_item_stays(&s->items[i]);
+}
+
 /* What the trimming of one home goes through. */
 struct seal_trim {
 	struct seal *seal;
@@ -73,11 +92,27 @@ static void seal_record_copies(struct seal_trim *t)
 	meta_op_free(t->op);
 }
 
+/* Whether anything of the home is to be given back: then nobody may look at its file. */
+static bool seal_may_trim(struct seal *s, struct seal_item *it)
+{
+	bool passed = __atomic_load_n(&it->draft->passed, __ATOMIC_RELAXED);
+	int64_t blob = draft_blob(it->draft);
+
+	if (!passed || seal_item_stays(it))
+		return true;
+	draft_free(it->draft);
+	it->draft = NULL;
+	return blobs_alone(s->content->blobs, blob) == 1;
+}
+
 /* Gives back all of a home that is not kept. */
 static void seal_trim_home(struct seal *s, struct seal_item *it)
 {
 	struct seal_trim t = { .seal = s, .item = it, .blob = draft_blob(it->draft) };
 	uint64_t at = 0, size = it->size;
+
+	if (!seal_may_trim(s, it))
+		return;
 
 	if (blobs_caps(s->content->blobs)->reflink && it->plain)
 		t.op = meta_op_new();

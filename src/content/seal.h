@@ -47,6 +47,8 @@ int seal_prepare(struct content *c, struct draft *const *drafts, size_t count,
 int seal_add(struct seal *s, size_t i, struct meta_op *op);
 /* The root hash of item `i`, 32 bytes; NULL for empty content, which has no object. The seal's. */
 const uint8_t *seal_root(const struct seal *s, size_t i);
+/* Whether the file of draft `i` will hold the whole content as before, so that who reads it by itself may go on. */
+bool seal_stays(const struct seal *s, size_t i);
 /* What sealing item `i` came to. The seal's. */
 const struct seal_stats *seal_stats(const struct seal *s, size_t i);
 

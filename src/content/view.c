@@ -5,7 +5,6 @@
 #include "content/content-internal.h"
 #include "content/view.h"
 #include "util/err.h"
-#include "util/io.h"
 #include "util/log.h"
 
 #include <assert.h>
@@ -13,6 +12,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* The view that is given out is the first member; the rest is for view_put(). */
@@ -322,7 +322,7 @@ static int view_read_run(const struct view_run *run, void *buf, size_t len, uint
 			  run->start + run->len);
 		return -EIO;
 	}
-	ssize_t got = io_pread_full(blob_fd(run->blob), buf, len, run->off + skip);
+	ssize_t got = blob_read(run->blob, buf, len, run->off + skip);
 
 	if (got == (ssize_t)len)
 		return 0;
@@ -366,4 +366,16 @@ int64_t view_seek(const struct view *v, uint64_t off, int whence)
 			return (int64_t)(run->start > off ? run->start : off);
 	}
 	return whence == SEEK_HOLE ? (int64_t)v->size : -ENXIO;
+}
+
+struct blob *view_whole(const struct view *v)
+{
+	const struct view_run *run = v->runs;
+	struct stat st;
+
+	if (v->count != 1 || run->kind != VIEW_BLOB || run->off)
+		return NULL;
+	if (fstat(blob_fd(run->blob), &st) || (uint64_t)st.st_size != v->size || st.st_nlink > 1)
+		return NULL;
+	return run->blob;
 }

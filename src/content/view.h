@@ -52,6 +52,12 @@ ssize_t view_read(const struct view *v, void *buf, size_t len, uint64_t off);
 /* lseek(2) SEEK_DATA or SEEK_HOLE over the runs (missing bytes are data); -ENXIO beyond the end. */
 int64_t view_seek(const struct view *v, uint64_t off, int whence);
 
+/*
+ * The blob whose file is the content, byte for byte, and has no other name; borrowed from the view. NULL where content lies
+ * otherwise.
+ */
+struct blob *view_whole(const struct view *v);
+
 /* The first run that covers `off`, or NULL beyond the end. */
 const struct view_run *view_find(const struct view *v, uint64_t off);
 

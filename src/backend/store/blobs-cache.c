@@ -6,20 +6,23 @@
  *   listed, idle     found by id, refs == 0, closed when room is needed, the longest idle first
  *   unlisted         in use, its name was removed or means another file; closed at the last put
  *
- * Files are opened outside the lock. A removal meanwhile shows in `removals`: the handle is then
- * good for the one who opened it, but not listed.
+ * Files are opened outside the lock. A removal meanwhile shows in `removals`: what was opened may be what was removed, so it is closed and
+ * looked for again. So every handle that is out and reads a file that has its name still is listed, and blobs_stand_in() finds it.
  */
 #include "config.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "backend/store/blobs-internal.h"
+#include "util/cleanup.h"
+#include "util/io.h"
 
-enum { LIMIT_MAX = 1024, LIMIT_SHARE = 4 };
+enum { LIMIT_MAX = 1024, LIMIT_SHARE = 4, DRAIN_US = 100 };
 
 void blobs_cache_init(struct blobs *b)
 {
@@ -142,21 +145,42 @@ void blobs_cache_forget(struct blobs *b, int64_t id)
 		close_chain(blob);
 }
 
-/* Lists `blob`, or finds that another thread was faster: then that one's, with a reference. */
-static struct blob *list_locked(struct blobs *b, struct blob *blob, uint64_t removals)
+void blobs_cache_close_idle(struct blobs *b, int64_t id)
+{
+	struct blob *blob = NULL;
+	bool idle;
+
+	lock_lock(&b->lock);
+	HASH_FIND(hh, b->open, &id, sizeof id, blob);
+	idle = blob && blob->refs == 0;
+	if (idle) {
+		unlist_locked(b, blob);
+		blob->older = NULL;
+	}
+	lock_unlock(&b->lock);
+	if (idle)
+		close_chain(blob);
+}
+
+/*
+ * Lists `blob`, or finds that another thread was faster: then that one's, with a reference. -EAGAIN: a name
+ * went meanwhile, perhaps this one's.
+ */
+static int list_locked(struct blobs *b, struct blob *blob, uint64_t removals, struct blob **out)
 	LOCK_REQUIRES(&b->lock)
 {
-	struct blob *other;
-
 	if (b->removals != removals)
-		return blob;
-	other = find_locked(b, blob->id);
-	if (other)
-		return other;
+		return -EAGAIN;
+	*out = find_locked(b, blob->id);
+	if (*out)
+		return 0;
 	HASH_ADD(hh, b->open, id, sizeof blob->id, blob);
-	blob->listed = blob->hh.tbl != NULL;
-	b->open_count += blob->listed;
-	return blob;
+	if (!blob->hh.tbl)
+		return -ENOMEM;
+	blob->listed = true;
+	b->open_count++;
+	*out = blob;
+	return 0;
 }
 
 static int open_blob(struct blobs *b, int64_t id, struct blob **out)
@@ -176,9 +200,10 @@ static int open_blob(struct blobs *b, int64_t id, struct blob **out)
 	return 0;
 }
 
-int blobs_get(struct blobs *b, int64_t id, struct blob **out)
+/* One try of blobs_get(). -EAGAIN: another try. */
+static int get_once(struct blobs *b, int64_t id, struct blob **out)
 {
-	struct blob *blob, *winner, *chain;
+	struct blob *blob, *chain;
 	uint64_t removals;
 	int err;
 
@@ -194,14 +219,84 @@ int blobs_get(struct blobs *b, int64_t id, struct blob **out)
 	if (err)
 		return err;
 	lock_lock(&b->lock);
-	winner = list_locked(b, blob, removals);
+	err = list_locked(b, blob, removals, out);
 	chain = take_idle_locked(b, excess_locked(b));
 	lock_unlock(&b->lock);
 	close_chain(chain);
-	if (winner != blob)
+	if (err || *out != blob)
 		close_chain(blob);
-	*out = winner;
-	return 0;
+	return err;
+}
+
+int blobs_get(struct blobs *b, int64_t id, struct blob **out)
+{
+	int err;
+
+	do
+		err = get_once(b, id, out);
+	while (err == -EAGAIN);
+	return err;
+}
+
+/* Takes the handle on ID out of the table: NULL, or the caller's with a reference. */
+static struct blob *withdraw(struct blobs *b, int64_t id)
+{
+	struct blob *blob;
+
+	lock_lock(&b->lock);
+	b->removals++;
+	blob = find_locked(b, id);
+	if (blob)
+		unlist_locked(b, blob);
+	lock_unlock(&b->lock);
+	return blob;
+}
+
+/* Waits until the reads that began before are done. */
+static void drain(struct blob *blob)
+{
+	unsigned old = __atomic_fetch_xor(&blob->turn, 1, __ATOMIC_SEQ_CST);
+
+	while (__atomic_load_n(&blob->reading[old], __ATOMIC_SEQ_CST))
+		usleep(DRAIN_US);
+}
+
+int blobs_stand_in(struct blobs *b, int64_t id, int64_t other)
+{
+	CLEANUP_CLOSE int fd = blobs_open_read(b, other);
+	struct blob *blob;
+	int err = 0;
+
+	if (fd < 0)
+		return fd;
+	blob = withdraw(b, id);
+	if (blob && dup3(fd, blob->fd, O_CLOEXEC) < 0)
+		err = -errno;
+	if (blob && !err)
+		drain(blob);
+	blob_put(blob);
+	return err;
+}
+
+bool blob_claim(struct blob *blob)
+{
+	return !__atomic_exchange_n(&blob->claimed, true, __ATOMIC_ACQ_REL);
+}
+
+void blob_unclaim(struct blob *blob)
+{
+	__atomic_store_n(&blob->claimed, false, __ATOMIC_RELEASE);
+}
+
+ssize_t blob_read(struct blob *blob, void *buf, size_t len, uint64_t off)
+{
+	unsigned turn = __atomic_load_n(&blob->turn, __ATOMIC_SEQ_CST);
+	ssize_t got;
+
+	__atomic_add_fetch(&blob->reading[turn], 1, __ATOMIC_SEQ_CST);
+	got = io_pread_full(blob->fd, buf, len, off);
+	__atomic_sub_fetch(&blob->reading[turn], 1, __ATOMIC_SEQ_CST);
+	return got;
 }
 
 struct blob *blob_ref(struct blob *blob)

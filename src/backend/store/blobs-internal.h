@@ -18,7 +18,10 @@ enum {
 struct blob {
 	struct blobs *owner;
 	int64_t id;
-	int fd;
+	int fd; /* the number is for life; blobs_stand_in() may give it another file */
+	/* Atomic: reads under way that began in each of the two turns, and the turn. */
+	unsigned reading[2], turn;
+	bool claimed; /* atomic */
 	/* Guarded by owner->lock. */
 	unsigned refs;
 	bool listed;                /* in owner->open, so that others may find it */
@@ -88,8 +91,14 @@ int blobs_may_write(struct blobs *b, int64_t id);
 /* Fills b->caps by trying, with files made in the folder and removed. 0 or negative errno. */
 int blobs_probe(struct blobs *b);
 
-/* One F_SETLEASE on a read-only descriptor: 1 nobody writes, 0 someone may, -EOPNOTSUPP no leases. */
-int blobs_io_lease(int fd);
+/*
+ * One F_SETLEASE: of F_RDLCK on a read-only descriptor 1 says that nobody writes, of F_WRLCK that nobody else has the file open; 0 someone
+ * may, -EOPNOTSUPP no leases.
+ */
+int blobs_io_lease(int fd, int kind);
+
+/* Closes the descriptor of ID if it is idle. */
+void blobs_cache_close_idle(struct blobs *b, int64_t id);
 
 /* fallocate() with FALLOC_FL_PUNCH_HOLE; nothing for a `len` of 0. 0 or negative errno. */
 int blobs_io_punch(int fd, uint64_t off, uint64_t len);

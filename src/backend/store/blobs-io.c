@@ -16,14 +16,14 @@
 /* Filesystems share at most this much in one call (ioctl_fideduperange(2)). */
 #define DEDUPE_PIECE_BYTES UINT64_C(16777216)
 
-int blobs_io_lease(int fd)
+int blobs_io_lease(int fd, int kind)
 {
 	/*
 	 * A writer that comes during the lease makes the kernel signal its holder; unless told
 	 * otherwise with SIGIO, which ends a process that does not expect it. SIGURG is ignored
 	 * by default.
 	 */
-	if (fcntl(fd, F_SETSIG, SIGURG) < 0 || fcntl(fd, F_SETLEASE, F_RDLCK) < 0)
+	if (fcntl(fd, F_SETSIG, SIGURG) < 0 || fcntl(fd, F_SETLEASE, kind) < 0)
 		return errno == EAGAIN ? 0 : -EOPNOTSUPP;
 	fcntl(fd, F_SETLEASE, F_UNLCK);
 	return 1;
@@ -36,8 +36,21 @@ int blobs_quiet(struct blobs *b, int64_t id)
 
 	if (fd < 0)
 		return fd;
-	answer = blobs_io_lease(fd);
+	answer = blobs_io_lease(fd, F_RDLCK);
 	return answer < 0 ? 1 : answer;
+}
+
+int blobs_alone(struct blobs *b, int64_t id)
+{
+	int fd, answer;
+
+	blobs_cache_close_idle(b, id);
+	fd = blobs_open_write(b, id);
+	if (fd < 0)
+		return fd;
+	answer = blobs_io_lease(fd, F_WRLCK);
+	close(fd);
+	return answer < 0 ? 0 : answer;
 }
 
 int blobs_io_punch(int fd, uint64_t off, uint64_t len)

@@ -59,7 +59,7 @@ static int probe(struct blobs *b)
 	b->caps.punch = blobs_io_punch(first, 0, PROBE_BYTES) == 0;
 	close(first);
 	first = -1;
-	b->caps.lease = blobs_io_lease(reader) == 1;
+	b->caps.lease = blobs_io_lease(reader, F_RDLCK) == 1;
 	return 0;
 }
 

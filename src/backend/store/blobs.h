@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "util/buf.h"
 
@@ -98,6 +99,27 @@ struct blob *blob_ref(struct blob *blob);
  */
 int blob_fd(const struct blob *blob);
 
+/*
+ * One user at a time may claim the file behind a handle for itself (to hand it to the kernel): false while another has. Any thread; ended by
+ * blob_unclaim(), before the put.
+ */
+bool blob_claim(struct blob *blob);
+void blob_unclaim(struct blob *blob);
+
+/*
+ * io_pread_full() of the blob's file: the one way to read bytes that are shown to a user, for
+ * blobs_stand_in() waits for those reads.
+ */
+ssize_t blob_read(struct blob *blob, void *buf, size_t len, uint64_t off);
+
+/*
+ * The file of blob ID is about to change, and blob OTHER has the bytes that it has now: handles on
+ * ID that are out read the file of OTHER from now on, later gets of ID open its own. On 0 no
+ * blob_read() through such a handle reads ID's own file any more; those under way are waited for.
+ * Errors as blobs_get() of OTHER; nothing has changed then.
+ */
+int blobs_stand_in(struct blobs *b, int64_t id, int64_t other);
+
 /* The id that it was opened by. */
 int64_t blob_id(const struct blob *blob);
 
@@ -114,6 +136,12 @@ int blobs_open_write(struct blobs *b, int64_t id);
  * blob for writing during the test waits for its end, a few microseconds.
  */
 int blobs_quiet(struct blobs *b, int64_t id);
+
+/*
+ * 1 if nobody has the blob's file open or mapped, not even for reading, 0 if someone may, this process included; negative errno as
+ * blobs_open_write(). The test is F_SETLEASE F_WRLCK; where there are no leases it answers 0.
+ */
+int blobs_alone(struct blobs *b, int64_t id);
 
 /*
  * Gives the range back to the disk: it reads as zeros, the file's size stays. Blocks that lie only
