@@ -18,6 +18,7 @@
 #include "fuse/mount.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
+#include "util/privilege.h"
 
 enum { KEY_JSON = 'j' };
 
@@ -104,6 +105,25 @@ static void look_at_libfuse(struct findings *f)
 		tell(f, LIMIT, "libfuse", text.data,
 		     "3.17 brings passthrough and O_TMPFILE, 3.18 io_uring; garner's own path is "
 		     "in use");
+}
+
+/* What it takes for the kernel to read and write the disk's files without the daemon. */
+static void look_at_passthrough(struct findings *f)
+{
+	struct utsname u;
+	int major = 0, minor = 0;
+
+	if (!mount_libfuse_passthrough())
+		tell(f, LIMIT, "passthrough", "not in this libfuse",
+		     "./setup builds garner with a newer one");
+	else if (uname(&u) || sscanf(u.release, "%d.%d", &major, &minor) != 2 || major < 6 ||
+		 (major == 6 && minor < 9))
+		tell(f, LIMIT, "passthrough", "not in this kernel", "Linux 6.9 or later has it");
+	else if (!privilege_sys_admin())
+		tell(f, LIMIT, "passthrough", "not for this user",
+		     "mount as root: the kernel wants CAP_SYS_ADMIN of who hands it files");
+	else
+		tell(f, GOOD, "passthrough", "for all that one file holds whole", NULL);
 }
 
 static void look_at_uring(struct findings *f)
@@ -222,6 +242,7 @@ static int run(const struct cmd *cmd, int argc, char **argv)
 	look_at_device(&f);
 	look_at_kernel(&f);
 	look_at_libfuse(&f);
+	look_at_passthrough(&f);
 	look_at_uring(&f);
 	look_at_limits(&f);
 	if (l.argc)

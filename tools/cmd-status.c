@@ -82,6 +82,7 @@ static void print_sealing(const json_t *sealing)
 static void print_mount(const char *at, const json_t *mounted)
 {
 	const json_t *files = json_object_get(mounted, "files");
+	const char *path = json_string_value(json_object_get(mounted, "data_path"));
 
 	if (!at && !mounted) {
 		printf("mounted:   no\n");
@@ -96,8 +97,9 @@ static void print_mount(const char *at, const json_t *mounted)
 		printf(", read-only or not answering\n");
 		return;
 	}
-	printf(", by process %lld\nopen:      %lld files, %lld for writing\n",
-	       number(mounted, "pid"), number(files, "open"), number(files, "writing"));
+	printf(", by process %lld, %s\nopen:      %lld files, %lld for writing\n",
+	       number(mounted, "pid"), path ? path : "", number(files, "open"),
+	       number(files, "writing"));
 	print_sealing(json_object_get(mounted, "sealing"));
 }
 

@@ -21,7 +21,9 @@ void mount_request_init(struct mount_request *r)
 						  .dev = root,
 						  .suid = root,
 						  .exec = true,
-						  .writeback = true } };
+						  .passthrough = true,
+						  .writeback = true,
+						  .uring = true } };
 }
 
 void mount_request_release(struct mount_request *r)
@@ -49,6 +51,10 @@ static const struct word words[] = {
 	{ "nosuid", FIELD(suid), false },
 	{ "exec", FIELD(exec), true },
 	{ "noexec", FIELD(exec), false },
+	{ "passthrough", FIELD(passthrough), true },
+	{ "nopassthrough", FIELD(passthrough), false },
+	{ "uring", FIELD(uring), true },
+	{ "nouring", FIELD(uring), false },
 	{ "writeback", FIELD(writeback), true },
 	{ "nowriteback", FIELD(writeback), false },
 	{ "debug", FIELD(debug), true },

@@ -3,9 +3,12 @@
 #include "config.h"
 
 #include <errno.h>
+#include <linux/xattr.h>
 #include <sys/statvfs.h>
 
 #include "fuse/mount-internal.h"
+#include "util/buf.h"
+#include "util/cleanup.h"
 #include "util/time.h"
 
 #define NS_PER_S INT64_C(1000000000)
@@ -127,22 +130,65 @@ static bool in_group(fuse_req_t req, gid_t gid)
 	return fuse_req_ctx(req)->gid == gid;
 }
 
-int mount_drop_setgid(fuse_req_t req, struct node *n)
+/* The set-id bits that go, as setattr_should_drop_suidgid() of the kernel has it. */
+static mode_t setid_dropped(fuse_req_t req, const struct node *n, bool owner_changed)
+{
+	bool all = mount_of(req)->kills, root = fuse_req_ctx(req)->uid == 0;
+	mode_t drop = 0;
+
+	if (root && !(all && owner_changed))
+		return 0;
+	if (all)
+		drop = n->mode & S_ISUID;
+	if (!(n->mode & S_ISGID))
+		return drop;
+	if (n->mode & S_IXGRP)
+		return all ? drop | S_ISGID : drop;
+	return root || owner_changed || in_group(req, n->gid) ? drop : drop | S_ISGID;
+}
+
+static bool has_capabilities(struct mount *m, int64_t ino)
+{
+	CLEANUP_BUF struct buf value = BUF_INIT;
+
+	return tree_xattr_get(m->lib, ino, XATTR_NAME_CAPS, &value) == 0;
+}
+
+int mount_drop_privileges(fuse_req_t req, struct node *n, bool owner_changed)
 {
 	struct mount *m = mount_of(req);
 	struct actor who = mount_actor(req);
 	struct node less = *n;
-	int err;
+	mode_t drop;
+	int err = 0;
 
-	if (fuse_req_ctx(req)->uid == 0 || n->kind != NODE_ASSET ||
-	    (n->mode & (S_ISGID | S_IXGRP)) != S_ISGID || in_group(req, n->gid))
+	if (n->kind != NODE_ASSET)
 		return 0;
-	less.mode &= ~(mode_t)S_ISGID;
+	if (m->kills && has_capabilities(m, n->ino))
+		err = tree_xattr_remove(m->lib, &who, n->ino, XATTR_NAME_CAPS);
+	if (err)
+		return err;
+	drop = setid_dropped(req, n, owner_changed);
+	if (!drop)
+		return 0;
+	less.mode &= ~drop;
 	/* The change of content is what changes the times. */
 	err = tree_set(m->lib, &who, n->ino, TREE_SET_MODE | TREE_SET_CTIME, &less, n);
 	if (!err)
 		fuse_lowlevel_notify_inval_inode(m->se, (fuse_ino_t)n->ino, -1, 0);
 	return err;
+}
+
+int mount_before_change(fuse_req_t req, fuse_ino_t ino)
+{
+	struct mount *m = mount_of(req);
+	struct node n;
+	int err;
+
+	if (fuse_req_ctx(req)->uid == 0 && !m->kills)
+		return 0;
+	err = tree_get(m->lib, (int64_t)ino, &n);
+	return err ? err : mount_drop_privileges(req, &n, false);
 }
 
 static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
@@ -153,8 +199,10 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to
 	struct node n;
 	int err = set_attr(m, &who, (int64_t)ino, attr, to_set, fi, &n);
 
-	if (!err && to_set & FUSE_SET_ATTR_SIZE)
-		err = mount_drop_setgid(req, &n);
+	bool owner = to_set & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID);
+
+	if (!err && (to_set & FUSE_SET_ATTR_SIZE || (owner && m->kills)))
+		err = mount_drop_privileges(req, &n, owner);
 	reply_attr(req, err, &n);
 }
 

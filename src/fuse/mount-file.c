@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "fuse/mount-internal.h"
+#include "util/time.h"
 
 static struct mount_handle *handle(const struct fuse_file_info *fi)
 {
@@ -20,6 +21,7 @@ static int handle_new(int flags, struct mount_handle **out)
 	if (!h)
 		return -ENOMEM;
 	h->flags = flags & O_ACCMODE;
+	h->opened_ns = time_mono_ns();
 	*out = h;
 	return 0;
 }
@@ -35,13 +37,15 @@ static void handle_list(struct mount *m, struct mount_handle *h)
 	lock_unlock(&m->lock);
 }
 
-static void handle_free(struct mount *m, struct mount_handle *h)
+/* `req` may be NULL when the connection is gone. */
+static void handle_free(fuse_req_t req, struct mount *m, struct mount_handle *h)
 {
 	lock_lock(&m->lock);
 	*h->at = h->next;
 	if (h->next)
 		h->next->at = h->at;
 	lock_unlock(&m->lock);
+	mount_way_leave(req, m, h);
 	file_close(h->file, h->flags);
 	free(h);
 }
@@ -49,15 +53,26 @@ static void handle_free(struct mount *m, struct mount_handle *h)
 void mount_close_handles(struct mount *m)
 {
 	while (m->handles)
-		handle_free(m, m->handles);
+		handle_free(NULL, m, m->handles);
 }
 
-/* What the kernel may do with the open file: its pages stay valid across opens; only writers have something to say at close(2). */
-static void fill_open(struct mount_handle *h, struct fuse_file_info *fi)
+/*
+ * Lists the handle and tells the kernel what it may do with it: its pages stay valid across opens; only writers have something to say at close(2).
+ * On failure the handle is gone.
+ */
+static int handle_ready(fuse_req_t req, struct mount_handle *h, bool created,
+			struct fuse_file_info *fi)
 {
+	struct mount *m = mount_of(req);
+	int err;
+
+	handle_list(m, h);
 	fi->fh = (uintptr_t)h;
-	fi->keep_cache = 1;
 	fi->noflush = h->flags == O_RDONLY;
+	err = mount_way_take(req, h, created, fi);
+	if (err)
+		handle_free(req, m, h);
+	return err;
 }
 
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -75,14 +90,17 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		mount_reply_err(req, err);
 		return;
 	}
+	if (fi->flags & O_TRUNC && m->kills && file_is_privileged(h->file))
+		(void)mount_before_change(req, ino);
 	/* What a reader reads may all be cached, and we would not hear of it: open counts. */
 	if (h->flags == O_RDONLY && !(fi->flags & O_NOATIME))
 		mount_note_access(m, (int64_t)ino);
 	atomic_store(&h->accessed, h->flags == O_RDONLY || (fi->flags & O_NOATIME));
-	handle_list(m, h);
-	fill_open(h, fi);
-	if (fuse_reply_open(req, fi) == -ENOENT)
-		handle_free(m, h);
+	err = handle_ready(req, h, false, fi);
+	if (err)
+		mount_reply_err(req, err);
+	else if (fuse_reply_open(req, fi) == -ENOENT)
+		handle_free(NULL, m, h);
 }
 
 static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
@@ -106,11 +124,14 @@ static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
 		mount_reply_err(req, err);
 		return;
 	}
-	handle_list(m, h);
-	fill_open(h, fi);
+	err = handle_ready(req, h, true, fi);
+	if (err) {
+		mount_reply_err(req, err);
+		return;
+	}
 	mount_fill_entry(m, &n, &e);
 	if (fuse_reply_create(req, &e, fi) == -ENOENT)
-		handle_free(m, h);
+		handle_free(NULL, m, h);
 }
 
 /* A buffer for one read request of each worker thread, kept for its life. */
@@ -157,9 +178,13 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 static void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
 		     struct fuse_file_info *fi)
 {
-	ssize_t put = file_write(handle(fi)->file, buf, size, (uint64_t)off);
+	struct mount_handle *h = handle(fi);
+	ssize_t put = 0;
 
-	(void)ino;
+	if (mount_of(req)->kills && file_is_privileged(h->file))
+		put = mount_before_change(req, ino);
+	if (!put)
+		put = file_write(h->file, buf, size, (uint64_t)off);
 	if (put < 0)
 		mount_reply_err(req, (int)put);
 	else
@@ -177,7 +202,7 @@ static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	(void)ino;
-	handle_free(mount_of(req), handle(fi));
+	handle_free(req, mount_of(req), handle(fi));
 	mount_reply_err(req, 0);
 }
 
@@ -187,21 +212,10 @@ static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_f
 	mount_reply_err(req, file_sync(handle(fi)->file, datasync));
 }
 
-static int privileges_dropped(fuse_req_t req, fuse_ino_t ino)
-{
-	struct node n;
-	int err;
-
-	if (fuse_req_ctx(req)->uid == 0)
-		return 0;
-	err = tree_get(mount_of(req)->lib, (int64_t)ino, &n);
-	return err ? err : mount_drop_setgid(req, &n);
-}
-
 static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len,
 			 struct fuse_file_info *fi)
 {
-	int err = privileges_dropped(req, ino);
+	int err = mount_before_change(req, ino);
 
 	if (!err)
 		err = file_allocate(handle(fi)->file, mode, (uint64_t)off, (uint64_t)len);
@@ -231,7 +245,7 @@ static void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in,
 	ssize_t done;
 
 	(void)ino_in;
-	done = flags ? -EINVAL : privileges_dropped(req, ino_out);
+	done = flags ? -EINVAL : mount_before_change(req, ino_out);
 	if (done) {
 		mount_reply_err(req, (int)done);
 		return;

@@ -30,16 +30,22 @@ struct mount {
 	pthread_t *workers;
 	int worker_count;
 	atomic_int workers_alive;
-	struct lock lock;             /* guards the list of handles */
+	bool passthrough;             /* the kernel has agreed to it */
+	bool kills;                   /* taking set-id bits and capabilities away is left to us */
+	struct lock lock;             /* guards the handles and what is open */
 	struct mount_handle *handles; /* every open asset: the end may come without RELEASE */
-	pthread_t signals;            /* the thread that waits for SIGTERM and the like */
+	struct mount_open *open;  /* table of the inodes that they are on; with passthrough only */
+	struct lock_cond decided; /* an inode's way was found or given up */
+	pthread_t signals;        /* the thread that waits for SIGTERM and the like */
 };
 
 /* What fi->fh points at for an open asset. */
 struct mount_handle {
 	struct file *file;
-	int flags;                       /* access mode it was opened with */
-	atomic_bool accessed;            /* atime was seen to */
+	int flags;            /* access mode it was opened with */
+	pid_t reader;         /* who opened sealed content with it, for reading; else 0 */
+	int64_t opened_ns;    /* … and when, by time_mono_ns() */
+	atomic_bool accessed; /* atime was seen to */
 	struct mount_handle *next, **at; /* in the mount's list: at is what points here */
 };
 
@@ -62,11 +68,14 @@ void mount_fill_stat(const struct mount *m, const struct node *n, struct stat *s
 void mount_note_access(struct mount *m, int64_t ino);
 
 /*
- * With a change of the content of asset *n by the caller of `req`: takes the set-group-id bit where the group may not execute it, unless the caller is root or in
- * the group; *n is as it is then. The kernel takes the other set-id bits itself, but for FUSE not this one (fuse_setattr()), which disk filesystems take by
- * setattr_should_drop_sgid(). 0 or the error of tree_set().
+ * With a change of the content or the owner of asset *n by the caller of `req`: takes the privileges that such a change takes away; *n is as it is then. With
+ * m->kills all of them: set-id bits and file capabilities. Else the kernel takes them, but for one that it does not take for FUSE (fuse_setattr()) as it does for disk
+ * filesystems (setattr_should_drop_sgid()): set-group-id where the group may not execute and the caller is not in it. Root keeps set-id bits unless the owner changes.
+ * 0 or the error of tree_set(), tree_xattr_remove().
  */
-int mount_drop_setgid(fuse_req_t req, struct node *n);
+int mount_drop_privileges(fuse_req_t req, struct node *n, bool owner_changed);
+/* The same for asset `ino`, before the caller changes its content. */
+int mount_before_change(fuse_req_t req, fuse_ino_t ino);
 
 /* The request handlers, by the file that holds them; contracts are those of struct fuse_lowlevel_ops. */
 void mount_add_name_ops(struct fuse_lowlevel_ops *ops);
@@ -74,6 +83,14 @@ void mount_add_attr_ops(struct fuse_lowlevel_ops *ops);
 void mount_add_file_ops(struct fuse_lowlevel_ops *ops);
 void mount_add_dir_ops(struct fuse_lowlevel_ops *ops);
 void mount_add_xattr_ops(struct fuse_lowlevel_ops *ops);
+
+/*
+ * How the kernel gets at the bytes of an open asset, which is one way for all handles on the inode: mount-way.c has the table. Fills the flags of `fi` for the
+ * reply; `created`: the request made the asset. 0, or an error for the one who opens.
+ */
+int mount_way_take(fuse_req_t req, struct mount_handle *h, bool created, struct fuse_file_info *fi);
+/* Before the handle is closed. `req` may be NULL when the connection is gone. */
+void mount_way_leave(fuse_req_t req, struct mount *m, struct mount_handle *h);
 
 /* Begins to turn changes by other processes into kernel invalidations, and ends it. */
 int mount_notify_start(struct mount *m);

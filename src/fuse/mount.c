@@ -23,10 +23,12 @@
 #include <unistd.h>
 
 #include "fuse/mount-internal.h"
+#include "library/control.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/err.h"
 #include "util/log.h"
+#include "util/privilege.h"
 
 #define DEFAULT_THREADS 10
 #define SHAKE_MS 10 /* how often a worker that must end is woken */
@@ -56,6 +58,36 @@ static void want(struct fuse_conn_info *conn, unsigned caps)
 	conn->want |= conn->capable & caps;
 }
 
+/* What `garner status` says of the mount. */
+static void describe(struct mount *m)
+{
+	const char *path = m->passthrough      ? "passthrough"
+			   : m->opts.writeback ? "write-back cache"
+					       : "write-through cache";
+
+	(void)control_describe(m->lib, "data_path", path);
+}
+
+/*
+ * Passthrough is for a daemon with CAP_SYS_ADMIN, and the kernel takes it or its own write-back cache.
+ */
+static bool want_passthrough(struct mount *m, struct fuse_conn_info *conn)
+{
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 17)
+	if (m->opts.passthrough && privilege_sys_admin() &&
+	    fuse_set_feature_flag(conn, FUSE_CAP_PASSTHROUGH)) {
+		conn->max_backing_stack_depth = 1;
+		/* Else the kernel asks for an extended attribute before each write. */
+		m->kills = fuse_set_feature_flag(conn, FUSE_CAP_HANDLE_KILLPRIV_V2);
+		return true;
+	}
+#else
+	(void)conn;
+	(void)m;
+#endif
+	return false;
+}
+
 static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
 	struct mount *m = userdata;
@@ -68,9 +100,11 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 				  FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
 				  FUSE_CAP_SPLICE_MOVE | FUSE_CAP_POSIX_LOCKS |
 				  FUSE_CAP_FLOCK_LOCKS);
-	if (m->opts.writeback)
+	m->passthrough = want_passthrough(m, conn);
+	if (m->opts.writeback && !m->passthrough)
 		want(conn, FUSE_CAP_WRITEBACK_CACHE);
 	m->opts.writeback = conn->want & FUSE_CAP_WRITEBACK_CACHE;
+	describe(m);
 	if (m->opts.writeback)
 		library_kernel_stamps(m->lib);
 	conn->time_gran = 1;
@@ -190,6 +224,7 @@ int mount_new(struct library *lib, const char *mountpoint, const struct mount_op
 	if (!m)
 		return -ENOMEM;
 	lock_init(&m->lock, LOCK_RANK_MOUNT);
+	lock_cond_init(&m->decided);
 	m->lib = lib;
 	m->opts = *opts;
 	err = check_mountpoint(mountpoint);
@@ -221,6 +256,7 @@ void mount_free(struct mount *m)
 		fuse_session_destroy(m->se);
 	free(m->mountpoint);
 	free(m->workers);
+	lock_cond_release(&m->decided);
 	lock_release(&m->lock);
 	free(m);
 }

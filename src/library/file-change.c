@@ -134,6 +134,8 @@ static int file_attach_locked(struct file *f, bool emptying) LOCK_REQUIRES(&f->s
 	struct draft *draft = NULL;
 	uint64_t keep = emptying ? 0 : f->size;
 
+	if (f->pass)
+		return file_unseal_locked(f);
 	f->busy = true;
 	file_unlock(f);
 	int rc = file_attach(f, keep, &draft);
@@ -229,6 +231,7 @@ void file_change_end(struct file *f, bool changed)
 	f->changers--;
 	if (changed)
 		file_changed_locked(f);
+	file_pass_seen_locked(f);
 	file_rested_locked(f);
 	file_unlock(f);
 }

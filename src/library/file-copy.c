@@ -37,12 +37,20 @@ static ssize_t file_copy_share(struct file *out, uint64_t out_off, int64_t objec
 			       uint64_t len)
 {
 	int rc = file_change_begin(out, false);
+	ssize_t n;
 
 	if (rc)
 		return rc;
-	rc = draft_share(out->draft, out_off, object, in_off, len);
-	file_change_end(out, rc == 0);
-	return rc ? rc : (ssize_t)len;
+	/* Since the change began nothing new is passed until it ends. */
+	if (out->pass)
+		n = draft_copy(out->draft, out_off, object, in_off,
+			       len < FILE_COPY_MAX ? len : FILE_COPY_MAX);
+	else
+		n = draft_share(out->draft, out_off, object, in_off, len);
+	if (n == 0 && !out->pass)
+		n = (ssize_t)len;
+	file_change_end(out, n > 0);
+	return n;
 }
 
 static ssize_t file_copy_bytes(struct file *in, uint64_t in_off, struct file *out, uint64_t out_off,

@@ -10,6 +10,7 @@
  * Invariants while the lock is free and the file is not busy:
  *   - phase SEALED: draft is NULL. Other phases but GONE: draft is set, and node.draft is its blob.
  *   - sealing implies pins > 0. writers <= opens.
+ *   - `pass` implies opens > 0, and that the content is all in that blob's file: a home in phase SEALED, a plain draft in others.
  *   - changes != saved means that size, times or map here are newer than the node's row.
  *   - a file with opens, pins, readers and changers all 0 may be freed when it has no draft, or is
  *   saved.
@@ -48,6 +49,12 @@ struct files {
 	unsigned idle_max;
 };
 
+/* What tells that somebody wrote a file. */
+struct file_stamp {
+	int64_t mtime_ns, ctime_ns;
+	off_t size;
+};
+
 struct file {
 	UT_hash_handle hh;
 	struct library *lib;
@@ -61,7 +68,11 @@ struct file {
 	bool changed; /* the times here hold, not those of the row */
 	bool orphan;  /* the node has lost its last entry */
 	bool stale; /* another process gave the node other content; what is open here stays as it was */
-	bool idle; /* counted in files.idle */
+	bool idle;         /* counted in files.idle */
+	struct blob *pass; /* whose file the kernel has; claimed. NULL: not passed */
+	struct file_stamp pass_seen;
+	mode_t mode;
+	bool capable; /* has file capabilities */
 	unsigned opens, writers;
 	unsigned pins;     /* internal users */
 	unsigned readers;  /* reads of the draft under way */
@@ -105,11 +116,12 @@ void file_unlock_drop(struct file *f) LOCK_RELEASES(&f->shard->lock);
 /* What a file needs of its node's row. */
 struct file_row {
 	enum node_kind kind;
+	mode_t mode;
 	uid_t uid;
 	uint64_t size, alloc;
 	int64_t atime_ns, mtime_ns, ctime_ns;
 	int64_t object, draft;
-	bool orphan;
+	bool orphan, capable;
 };
 /* -ENOENT, and the errors of meta_query(). */
 int file_row_get(struct library *lib, int64_t ino, struct file_row *out);
@@ -149,6 +161,16 @@ void file_change_end(struct file *f, bool changed);
 /* Notes a change of size, times or map under the lock; the times become now, unless the kernel tells them. */
 void file_changed_locked(struct file *f) LOCK_REQUIRES(&f->shard->lock);
 
+/* Where the kernel writes the file itself: notes changes that it has made since the last look. */
+void file_pass_look_locked(struct file *f) LOCK_REQUIRES(&f->shard->lock);
+/* What the file shows now was done here, and is known. */
+void file_pass_seen_locked(struct file *f) LOCK_REQUIRES(&f->shard->lock);
+/*
+ * SEALED -> DRAFT in the very file that holds the content. The lock is given up meanwhile. Errors as file_change_begin(), -ESTALE: the row is not as it was
+ * read.
+ */
+int file_unseal_locked(struct file *f) LOCK_REQUIRES(&f->shard->lock);
+
 /* The watch: another process changed the node, with `content` its bytes. */
 void files_changed(struct library *lib, int64_t ino, bool content);
 
@@ -184,8 +206,11 @@ struct file_seal {
 int file_seal_begin(struct library *lib, int64_t ino, struct file_seal *out);
 /* Whether a change gave the seal up. */
 bool file_seal_lost(const struct file_seal *s);
-/* SEALING -> COMMIT: changes wait from now on. False when the seal was given up. */
-bool file_seal_commit(struct file_seal *s);
+/*
+ * SEALING -> COMMIT: changes wait from now on. False when the seal was given up, also for the kernel's sake, which has the file: unless it `stays` as it is,
+ * whole.
+ */
+bool file_seal_commit(struct file_seal *s, bool stays);
 /*
  * Ends the seal: with `done` the file is SEALED and s->draft is the caller's alone, no reader is
  * left in it; else the file is in phase DRAFT again and s->draft NULL. 1: the draft must be queued

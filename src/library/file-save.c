@@ -28,6 +28,7 @@ static int file_save_begin(struct file *f, struct file_save *save)
 {
 	file_lock(f);
 	file_resting_locked(f);
+	file_pass_look_locked(f);
 	if (f->changes == f->saved || f->phase == FILE_GONE) {
 		file_unlock(f);
 		return 0;
@@ -149,6 +150,10 @@ int files_settle(struct library *lib, int64_t ino)
 static void file_times_locked(struct file *f, int set, const struct node *values)
 	LOCK_REQUIRES(&f->shard->lock)
 {
+	/* What was written before the times were set counts no more. */
+	file_pass_seen_locked(f);
+	if (set & TREE_SET_MODE)
+		f->mode = values->mode;
 	if (set & TREE_SET_ATIME)
 		f->atime_ns = values->atime_ns;
 	if (set & TREE_SET_MTIME)
@@ -265,7 +270,7 @@ static int files_pick(struct library *lib, file_pick *wanted, int64_t **out, siz
 
 static bool file_is_unsaved(const struct file *f)
 {
-	return f->changes != f->saved && f->phase != FILE_GONE;
+	return (f->changes != f->saved || f->pass) && f->phase != FILE_GONE;
 }
 
 static bool file_is_written(const struct file *f)

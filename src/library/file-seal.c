@@ -15,8 +15,9 @@ static int file_seal_start_locked(struct file *f, struct file_seal *s)
 		return 0;
 	if (f->orphan && !f->opens)
 		return -EIDRM;
-	if (f->writers || f->changers)
+	if (f->writers || f->changers || f->pass)
 		return -EBUSY;
+	file_pass_look_locked(f);
 	f->phase = FILE_SEALING;
 	f->sealing = true;
 	*s = (struct file_seal){ .file = f,
@@ -66,13 +67,17 @@ bool file_seal_lost(const struct file_seal *s)
 	return lost;
 }
 
-bool file_seal_commit(struct file_seal *s)
+bool file_seal_commit(struct file_seal *s, bool stays)
 {
 	struct file *f = s->file;
 
 	file_lock(f);
 	while (f->saving)
 		file_wait_locked(f);
+	if (f->phase == FILE_SEALING && f->epoch == s->epoch && f->pass && !stays) {
+		f->phase = FILE_DRAFT;
+		f->epoch++;
+	}
 	s->committing = f->phase == FILE_SEALING && f->epoch == s->epoch;
 	if (s->committing) {
 		f->phase = FILE_COMMIT;

@@ -11,6 +11,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <linux/xattr.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
@@ -184,12 +185,15 @@ static int file_row(void *arg, const struct meta_row *row)
 	r->object = meta_row_int(row, 7);
 	r->draft = meta_row_int(row, 8);
 	r->orphan = meta_row_int(row, 9) != 0;
+	r->mode = (mode_t)meta_row_int(row, 10);
+	r->capable = meta_row_int(row, 11) != 0;
 	return 0;
 }
 
 int file_row_get(struct library *lib, int64_t ino, struct file_row *out)
 {
-	int rc = META_QUERY(library_meta(lib), FILE_LOAD, file_row, out, META_I(ino));
+	int rc = META_QUERY(library_meta(lib), FILE_LOAD, file_row, out, META_I(ino),
+			    META_B(XATTR_NAME_CAPS, sizeof(XATTR_NAME_CAPS) - 1));
 
 	return rc < 0 ? rc : rc == 0 ? -ENOENT : 0;
 }
@@ -222,6 +226,8 @@ static void file_fill_locked(struct file *f, const struct file_row *n, struct dr
 	f->alloc = n->alloc;
 	f->orphan = n->orphan;
 	f->known = true;
+	f->mode = n->mode;
+	f->capable = n->capable;
 	if (f->changed)
 		return;
 	f->actor = n->uid;

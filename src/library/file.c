@@ -81,6 +81,7 @@ static int file_enter(struct library *lib, const struct actor *who, const struct
 	f->phase = *draft ? FILE_DRAFT : FILE_SEALED;
 	f->draft = *draft;
 	f->orphan = node->nlink == 0;
+	f->mode = node->mode;
 	f->atime_ns = node->atime_ns;
 	f->mtime_ns = node->mtime_ns;
 	f->ctime_ns = node->ctime_ns;
@@ -126,6 +127,7 @@ int file_create(struct library *lib, const struct actor *who, const struct tree_
 static void file_flush_at_close(struct file *f)
 {
 	file_lock(f);
+	file_pass_look_locked(f);
 	bool unsaved = f->changes != f->saved;
 
 	file_unlock(f);
@@ -197,6 +199,7 @@ static void file_overlay_open(struct library *lib, struct node *n)
 	file_lock(f);
 	struct draft *draft = f->known ? f->draft : NULL;
 
+	file_pass_look_locked(f);
 	if (f->changed) {
 		n->atime_ns = f->atime_ns;
 		n->mtime_ns = f->mtime_ns;

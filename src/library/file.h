@@ -100,6 +100,30 @@ int file_sync(struct file *f, bool data_only);
 int file_set_times(struct library *lib, const struct actor *who, int64_t ino, int set,
 		   const struct node *values, struct node *out);
 
+/*
+ * Passing: the kernel reads and writes the content's own file and asks nobody here. From the begin to the end the content stays in that one file, so that
+ * every handle on the inode may be passed; a change that would put it elsewhere moves what must be kept instead. One begin at a time for an inode, ended before
+ * the last handle is closed.
+ *
+ *   file_pass_begin  1: *fd is the file's descriptor, ours, for reading, valid until the end. 0: not possible: the content lies in several blobs or in a bundle, is
+ *                    not all here, is an overlay, belongs to another process, is passed for an asset with the same bytes, or has set-id bits that writing must
+ *                    clear. `writes`: a handle that may write is to be passed.
+ *   file_pass_write  must have returned 0 before a handle that may write is passed beside others. Errors as file_write().
+ */
+int file_pass_begin(struct file *f, bool writes, int *fd);
+int file_pass_write(struct file *f);
+void file_pass_end(struct file *f);
+
+/*
+ * Whether the asset has what a change by a stranger takes away: set-id bits or file capabilities (capabilities(7)). Such an asset is not passed for
+ * writing. files_privileged(): one that may be open has been given capabilities.
+ */
+bool file_is_privileged(struct file *f);
+void files_privileged(struct library *lib, int64_t ino);
+
+/* True where the content is an object's: a copy of it need not copy bytes. */
+bool file_is_sealed(struct file *f);
+
 /* True while a handle that may write is open. */
 bool file_has_writer(struct file *f);
 

@@ -17,6 +17,7 @@ liblibrary_a_SOURCES = \
 	src/library/file-copy.c \
 	src/library/file-gone.c \
 	src/library/file-internal.h \
+	src/library/file-pass.c \
 	src/library/file-io.c \
 	src/library/file-save.c \
 	src/library/file-seal.c \

@@ -140,7 +140,7 @@ static void sealer_finish(const struct sealer_group *g, size_t i)
 static void sealer_commit(const struct sealer_group *g)
 {
 	for (size_t i = 0; i < g->count; i++)
-		(void)file_seal_commit(&g->items[i]);
+		(void)file_seal_commit(&g->items[i], g->seal && seal_stays(g->seal, i));
 	int rc = sealer_apply(g, 0, g->count);
 
 	for (size_t i = 0; i < g->count; i++) {

@@ -3,10 +3,12 @@
 #include "config.h"
 
 #include "library/acl.h"
+#include "library/file.h"
 #include "library/tree-internal.h"
 
 #include <errno.h>
 #include <linux/limits.h>
+#include <linux/xattr.h>
 #include <string.h>
 #include <sys/xattr.h>
 
@@ -188,8 +190,12 @@ int tree_xattr_set(struct library *lib, const struct actor *who, int64_t ino, co
 		return -E2BIG;
 	if ((flags & XATTR_CREATE) && (flags & XATTR_REPLACE))
 		return -EINVAL;
-	return tree_run(lib, who, tree_xattr_is_acl(name) ? tree_acl_plan : tree_xattr_put_plan,
-			&xattr);
+	int err = tree_run(lib, who, tree_xattr_is_acl(name) ? tree_acl_plan : tree_xattr_put_plan,
+			   &xattr);
+
+	if (!err && !strcmp(name, XATTR_NAME_CAPS))
+		files_privileged(lib, ino);
+	return err;
 }
 
 static int tree_xattr_remove_plan(struct tree_op *t, void *arg)

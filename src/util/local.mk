@@ -23,6 +23,8 @@ libutil_a_SOURCES = \
 	src/util/parse.h \
 	src/util/pool.c \
 	src/util/pool.h \
+	src/util/privilege.c \
+	src/util/privilege.h \
 	src/util/ranks.h \
 	src/util/thread.c \
 	src/util/thread.h \

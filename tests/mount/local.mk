@@ -33,3 +33,8 @@ check-torture:
 	TORTURE_OPS=200000 TEST_TIMEOUT=14400 $(MAKE) $(AM_MAKEFLAGS) check TESTS=tests/mount/test-torture.sh
 MOUNT_SHELL += tests/mount/test-dedup.sh tests/mount/test-end.sh tests/mount/test-processes.sh tests/mount/test-trouble.sh
 MOUNT_SHELL += tests/mount/test-import.sh tests/mount/test-times.sh
+
+check_PROGRAMS += tests/mount/pass
+tests_mount_pass_CPPFLAGS = $(AM_CPPFLAGS)
+tests_mount_pass_LDADD = $(CHECK_LIBS)
+MOUNT_SHELL += tests/mount/test-pass.sh

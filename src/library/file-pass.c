@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Passing: the kernel has the file that holds the content and reads and writes it without asking. What it writes is found by the file's own times.
+ *
+ * Of a passed file the content never moves: a copy into it copies bytes, a seal that would leave holes in it is given up, and where a
+ * sealed one is changed after all, what its object and others need of the blob moves instead (draft_unseal()). For that no two assets may have one blob passed.
+ *
+ * A mapping outlives the last close (RELEASE comes before), so a blob that was passed is emptied or punched only where nobody has it (blobs_alone()), and
+ * sealed only where nobody can write it (draft_quiesce()).
+ */
+#include "config.h"
+
+#include "library/file-internal.h"
+#include "library/sealer.h"
+#include "util/err.h"
+#include "util/time.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { UNSEAL_PAUSE_US = 20 * 1000 };
+
+static int64_t pass_ns(const struct timespec *ts)
+{
+	return ts->tv_sec * TIME_NS_PER_S + ts->tv_nsec;
+}
+
+/* False when the file cannot be asked. */
+static bool pass_stamp(const struct blob *blob, struct file_stamp *out)
+{
+	struct stat st;
+
+	if (fstat(blob_fd(blob), &st))
+		return false;
+	*out = (struct file_stamp){ .mtime_ns = pass_ns(&st.st_mtim),
+				    .ctime_ns = pass_ns(&st.st_ctim),
+				    .size = st.st_size };
+	return true;
+}
+
+void file_pass_look_locked(struct file *f)
+{
+	struct file_stamp now, *seen = &f->pass_seen;
+
+	if (!f->pass || !f->draft || !pass_stamp(f->pass, &now))
+		return;
+	if (now.mtime_ns == seen->mtime_ns && now.ctime_ns == seen->ctime_ns &&
+	    now.size == seen->size)
+		return;
+	f->mtime_ns = now.mtime_ns;
+	if (f->ctime_ns < now.ctime_ns)
+		f->ctime_ns = now.ctime_ns;
+	f->changed = true;
+	f->changes++;
+	*seen = now;
+}
+
+void file_pass_seen_locked(struct file *f)
+{
+	if (f->pass && f->draft)
+		(void)pass_stamp(f->pass, &f->pass_seen);
+}
+
+/* Takes the claim on `blob` for the file. */
+static bool pass_claim_locked(struct file *f, struct blob *blob) LOCK_REQUIRES(&f->shard->lock)
+{
+	if (!blob || !pass_stamp(blob, &f->pass_seen) || !blob_claim(blob))
+		return false;
+	f->pass = blob_ref(blob);
+	return true;
+}
+
+/* The blob that was claimed, for the caller to put without the lock. */
+static struct blob *pass_drop_locked(struct file *f) LOCK_REQUIRES(&f->shard->lock)
+{
+	struct blob *blob = f->pass;
+
+	f->pass = NULL;
+	if (blob)
+		blob_unclaim(blob);
+	return blob;
+}
+
+/* Makes the view, which tells where the content is, and comes back with the file at rest. */
+static int pass_settle_locked(struct file *f, bool writes) LOCK_REQUIRES(&f->shard->lock)
+{
+	struct file_source src;
+
+	for (;;) {
+		int rc = file_load_locked(f);
+
+		if (rc)
+			return rc;
+		file_settled_locked(f);
+		if (f->changers) {
+			file_wait_locked(f);
+			continue;
+		}
+		if (!f->known || f->draft || f->view || writes)
+			return 0;
+		file_unlock(f);
+		rc = file_source_get(f, &src);
+		if (rc == 0)
+			file_source_put(f, &src);
+		file_lock(f);
+		if (rc)
+			return rc;
+	}
+}
+
+static bool file_is_privileged_locked(const struct file *f) LOCK_REQUIRES(&f->shard->lock)
+{
+	return f->capable || f->mode & (S_ISUID | S_ISGID);
+}
+
+bool file_is_privileged(struct file *f)
+{
+	file_lock(f);
+	bool privileged = file_is_privileged_locked(f);
+
+	file_unlock(f);
+	return privileged;
+}
+
+void files_privileged(struct library *lib, int64_t ino)
+{
+	struct file *f = files_find(lib, ino);
+
+	if (!f)
+		return;
+	file_lock(f);
+	f->capable = true;
+	f->pins--;
+	file_unlock_drop(f);
+}
+
+/* The blob that has the content by itself, or NULL. */
+static struct blob *pass_blob_locked(struct file *f, bool writes) LOCK_REQUIRES(&f->shard->lock)
+{
+	if (!f->known || f->stale || f->phase == FILE_GONE)
+		return NULL;
+	if (writes && file_is_privileged_locked(f))
+		return NULL;
+	if (f->draft)
+		return draft_is_plain(f->draft) ? draft_pass(f->draft) : NULL;
+	return f->view && !writes ? view_whole(f->view) : NULL;
+}
+
+/* Writing nothing yet into an asset without content: it gets its draft now, so that it can be passed. */
+static int pass_prepare(struct file *f)
+{
+	file_lock(f);
+	int rc = file_load_locked(f);
+	bool empty = rc == 0 && f->phase == FILE_SEALED && f->size == 0;
+
+	file_unlock(f);
+	if (!empty)
+		return rc;
+	rc = file_change_begin(f, true);
+	if (rc == 0)
+		file_change_end(f, false);
+	return rc;
+}
+
+int file_pass_begin(struct file *f, bool writes, int *fd)
+{
+	int rc = writes ? pass_prepare(f) : 0;
+
+	if (rc)
+		return 0; /* who writes will be told */
+	file_lock(f);
+	rc = pass_settle_locked(f, writes);
+	bool passed = rc == 0 && !f->pass && pass_claim_locked(f, pass_blob_locked(f, writes));
+
+	if (passed)
+		*fd = blob_fd(f->pass);
+	file_unlock(f);
+	return passed;
+}
+
+int file_pass_write(struct file *f)
+{
+	int rc = file_change_begin(f, false);
+
+	if (rc == 0)
+		file_change_end(f, false);
+	return rc;
+}
+
+void file_pass_end(struct file *f)
+{
+	struct library *lib = f->lib;
+	int64_t ino = f->ino;
+	uint64_t size = 0;
+
+	file_lock(f);
+	file_settled_locked(f);
+	file_pass_look_locked(f);
+	struct blob *blob = pass_drop_locked(f);
+	bool queue = f->draft && !f->writers && !f->orphan;
+
+	if (queue)
+		size = draft_size(f->draft);
+	file_unlock(f);
+	blob_put(blob);
+	if (queue)
+		sealer_queue(lib, ino, size);
+}
+
+/* The operation: what is in the blob moves to `copy`, the blob is the node's draft. */
+static int unseal_apply(struct file *f, int64_t home, struct draft **copy)
+{
+	struct meta_op *op = meta_op_new();
+	int rc = op ? draft_unseal(library_content(f->lib), home, f->size, copy, op) : -ENOMEM;
+
+	if (rc == 0) {
+		META_ADD(op, FILE_ATTACH, META_ONE, -ESTALE, META_I(f->ino), META_I(home),
+			 META_I(f->size), f->object ? META_I(f->object) : META_N());
+		rc = meta_apply(library_meta(f->lib), op);
+	}
+	meta_op_free(op);
+	return rc;
+}
+
+/* Whether the blob holds what the node has now: another process may have given it other content. */
+static int unseal_check(struct file *f, int64_t home)
+{
+	struct view *view = NULL;
+	int rc = view_of_object(library_content(f->lib), f->object, &view);
+	const struct blob *whole = rc ? NULL : view_whole(view);
+
+	if (rc == 0 && (!whole || blob_id(whole) != home))
+		rc = -EBUSY;
+	view_put(view);
+	return rc;
+}
+
+static int unseal(struct file *f, int64_t home, struct draft **out)
+{
+	struct draft *copy = NULL;
+	int rc = unseal_check(f, home);
+
+	if (rc == 0)
+		rc = unseal_apply(f, home, &copy);
+
+	if (copy) {
+		int end = draft_unsealed(library_content(f->lib), home, rc == 0, &copy, out);
+
+		rc = rc ? rc : end;
+	}
+	/* Someone is giving back what the blob does not need. */
+	if (rc == -EAGAIN)
+		usleep(UNSEAL_PAUSE_US);
+	return rc == -EAGAIN ? -ESTALE : rc;
+}
+
+int file_unseal_locked(struct file *f)
+{
+	struct draft *draft = NULL;
+	struct view *old;
+	struct blob *blob;
+	int64_t home = blob_id(f->pass);
+
+	f->busy = true;
+	file_unlock(f);
+	int rc = unseal(f, home, &draft);
+
+	file_lock(f);
+	f->busy = false;
+	file_wake_locked(f);
+	if (rc)
+		return rc;
+	old = f->view;
+	f->view = NULL;
+	f->draft = draft;
+	f->phase = FILE_DRAFT;
+	f->stale = false;
+	/* The handle of before reads the copy now. */
+	blob = pass_drop_locked(f);
+	(void)pass_claim_locked(f, draft_pass(draft));
+	file_unlock(f);
+	blob_put(blob);
+	view_put(old);
+	file_lock(f);
+	return 0;
+}
+
+bool file_is_sealed(struct file *f)
+{
+	file_lock(f);
+	bool sealed = f->known && f->phase == FILE_SEALED && f->object;
+
+	file_unlock(f);
+	return sealed;
+}
