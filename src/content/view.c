@@ -368,14 +368,24 @@ int64_t view_seek(const struct view *v, uint64_t off, int whence)
 	return whence == SEEK_HOLE ? (int64_t)v->size : -ENXIO;
 }
 
+static int view_kind_row(void *arg, const struct meta_row *row)
+{
+	*(int64_t *)arg = meta_row_int(row, 0);
+	return 0;
+}
+
 struct blob *view_whole(const struct view *v)
 {
+	const struct view_held *held = (const struct view_held *)v;
 	const struct view_run *run = v->runs;
+	int64_t kind = 0;
 	struct stat st;
 
 	if (v->count != 1 || run->kind != VIEW_BLOB || run->off)
 		return NULL;
 	if (fstat(blob_fd(run->blob), &st) || (uint64_t)st.st_size != v->size || st.st_nlink > 1)
 		return NULL;
-	return run->blob;
+	/* A bundle with one object looks the same, but it will grow. */
+	META_QUERY(held->content->meta, BLOB_GET, view_kind_row, &kind, META_I(blob_id(run->blob)));
+	return kind == CONTENT_BLOB_HOME ? run->blob : NULL;
 }

@@ -53,8 +53,8 @@ ssize_t view_read(const struct view *v, void *buf, size_t len, uint64_t off);
 int64_t view_seek(const struct view *v, uint64_t off, int whence);
 
 /*
- * The blob whose file is the content, byte for byte, and has no other name; borrowed from the view. NULL where content lies
- * otherwise.
+ * The home whose file is the content, byte for byte, and has no other name; borrowed from the view. NULL where content lies
+ * otherwise, or that cannot be found out. Asks the metadata.
  */
 struct blob *view_whole(const struct view *v);
 

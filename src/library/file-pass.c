@@ -135,16 +135,17 @@ void files_privileged(struct library *lib, int64_t ino)
 	file_unlock_drop(f);
 }
 
-/* The blob that has the content by itself, or NULL. */
-static struct blob *pass_blob_locked(struct file *f, bool writes) LOCK_REQUIRES(&f->shard->lock)
+/* Claims the blob that has the content by itself, `home` as far as `view` is the content; false where there is none. */
+static bool pass_claim_content_locked(struct file *f, bool writes, const struct view *view,
+				      struct blob *home) LOCK_REQUIRES(&f->shard->lock)
 {
 	if (!f->known || f->stale || f->phase == FILE_GONE)
-		return NULL;
+		return false;
 	if (writes && file_is_privileged_locked(f))
-		return NULL;
+		return false;
 	if (f->draft)
-		return draft_is_plain(f->draft) ? draft_pass(f->draft) : NULL;
-	return f->view && !writes ? view_whole(f->view) : NULL;
+		return draft_is_plain(f->draft) && pass_claim_locked(f, draft_pass(f->draft));
+	return !writes && f->view == view && pass_claim_locked(f, home);
 }
 
 /* Writing nothing yet into an asset without content: it gets its draft now, so that it can be passed. */
@@ -165,17 +166,27 @@ static int pass_prepare(struct file *f)
 
 int file_pass_begin(struct file *f, bool writes, int *fd)
 {
+	struct view *view = NULL;
+	struct blob *home = NULL;
 	int rc = writes ? pass_prepare(f) : 0;
 
 	if (rc)
 		return 0; /* who writes will be told */
 	file_lock(f);
 	rc = pass_settle_locked(f, writes);
-	bool passed = rc == 0 && !f->pass && pass_claim_locked(f, pass_blob_locked(f, writes));
+	if (rc == 0 && !f->draft && f->view && !writes) {
+		view = view_get(f->view);
+		file_unlock(f);
+		home = view_whole(view);
+		file_lock(f);
+		rc = pass_settle_locked(f, writes);
+	}
+	bool passed = rc == 0 && !f->pass && pass_claim_content_locked(f, writes, view, home);
 
 	if (passed)
 		*fd = blob_fd(f->pass);
 	file_unlock(f);
+	view_put(view);
 	return passed;
 }
 

@@ -7,6 +7,9 @@ tests_unit_library_test_library_LDADD = $(UNIT_LIBRARY_LIBS)
 UNIT_TESTS += tests/unit/library/test-file
 tests_unit_library_test_file_LDADD = $(UNIT_LIBRARY_LIBS)
 
+UNIT_TESTS += tests/unit/library/test-pass
+tests_unit_library_test_pass_LDADD = $(UNIT_LIBRARY_LIBS)
+
 UNIT_TESTS += tests/unit/library/test-file-random
 tests_unit_library_test_file_random_LDADD = $(UNIT_LIBRARY_LIBS)
 UNIT_TESTS += tests/unit/library/test-tree

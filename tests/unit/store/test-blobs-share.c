@@ -288,6 +288,103 @@ START_TEST(threads_that_create_and_sync)
 }
 END_TEST
 
+START_TEST(alone_is_who_nobody_reads_beside)
+{
+	struct place p;
+	struct blob *blob;
+
+	place_open(&p);
+	blob_make(p.blobs, 1, 'a', 8192);
+	ck_assert_int_eq(blobs_alone(p.blobs, 1), 1);
+	ck_assert_int_eq(blobs_get(p.blobs, 1, &blob), 0);
+	ck_assert_int_eq(blobs_alone(p.blobs, 1), 0);
+	char *map = mmap(NULL, 8192, PROT_READ, MAP_SHARED, blob_fd(blob), 0);
+
+	ck_assert_ptr_ne(map, MAP_FAILED);
+	blob_put(blob);
+	ck_assert_int_eq(blobs_alone(p.blobs, 1), 0);
+	munmap(map, 8192);
+	ck_assert_int_eq(blobs_alone(p.blobs, 1), 1);
+	ck_assert_int_eq(blobs_alone(p.blobs, 2), -ENOENT);
+	place_close(&p);
+}
+END_TEST
+
+START_TEST(a_claim_is_one_users)
+{
+	struct place p;
+	struct blob *a, *b;
+
+	place_open(&p);
+	blob_make(p.blobs, 1, 'a', 100);
+	ck_assert_int_eq(blobs_get(p.blobs, 1, &a), 0);
+	ck_assert_int_eq(blobs_get(p.blobs, 1, &b), 0);
+	ck_assert(blob_claim(a));
+	ck_assert(!blob_claim(b));
+	blob_unclaim(a);
+	ck_assert(blob_claim(b));
+	blob_unclaim(b);
+	blob_put(a);
+	blob_put(b);
+	place_close(&p);
+}
+END_TEST
+
+/* Reads through a handle until told to stop; all that it may see are 'a's. */
+struct watcher {
+	struct blob *blob;
+	atomic_bool stop;
+	atomic_int wrong;
+};
+
+static void *watch_bytes(void *arg)
+{
+	struct watcher *w = arg;
+	char buf[4096];
+
+	while (!atomic_load(&w->stop)) {
+		ck_assert_int_eq(blob_read(w->blob, buf, sizeof buf, 0), (ssize_t)sizeof buf);
+		for (size_t i = 0; i < sizeof buf; i++)
+			if (buf[i] != 'a')
+				atomic_fetch_add(&w->wrong, 1);
+	}
+	return NULL;
+}
+
+START_TEST(another_blob_stands_in)
+{
+	struct place p;
+	struct watcher w = { 0 };
+	struct blob *fresh;
+	pthread_t threads[4];
+	char byte;
+
+	place_open(&p);
+	blob_make(p.blobs, 1, 'a', 4096);
+	blob_make(p.blobs, 2, 'a', 4096);
+	ck_assert_int_eq(blobs_get(p.blobs, 1, &w.blob), 0);
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, watch_bytes, &w), 0);
+	ck_assert_int_eq(blobs_stand_in(p.blobs, 1, 3), -ENOENT);
+	ck_assert_int_eq(blobs_stand_in(p.blobs, 1, 2), 0);
+	/* Whoever looks from now on sees the file of before no more. */
+	blob_write(p.blobs, 1, "b", 1, 0);
+	ck_assert_int_eq(blobs_get(p.blobs, 1, &fresh), 0);
+	ck_assert_int_eq(blob_read(fresh, &byte, 1, 0), 1);
+	ck_assert_int_eq(byte, 'b');
+	ck_assert_int_eq(blob_read(w.blob, &byte, 1, 0), 1);
+	ck_assert_int_eq(byte, 'a');
+	atomic_store(&w.stop, true);
+	for (int i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	ck_assert_int_eq(atomic_load(&w.wrong), 0);
+	blob_put(w.blob);
+	blob_put(fresh);
+	place_close(&p);
+}
+END_TEST
+
 UNIT_MAIN("blobs shared", 60, writers_are_seen, mappings_are_seen,
 	  quiet_without_the_right_to_a_lease, writers_that_come_during_the_test,
-	  threads_and_unlinking, opening_while_unlinking, threads_that_create_and_sync)
+	  threads_and_unlinking, opening_while_unlinking, threads_that_create_and_sync,
+	  alone_is_who_nobody_reads_beside, a_claim_is_one_users, another_blob_stands_in)
