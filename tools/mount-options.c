@@ -22,8 +22,7 @@ void mount_request_init(struct mount_request *r)
 						  .suid = root,
 						  .exec = true,
 						  .passthrough = true,
-						  .writeback = true,
-						  .uring = true } };
+						  .writeback = true } };
 }
 
 void mount_request_release(struct mount_request *r)
@@ -53,8 +52,6 @@ static const struct word words[] = {
 	{ "noexec", FIELD(exec), false },
 	{ "passthrough", FIELD(passthrough), true },
 	{ "nopassthrough", FIELD(passthrough), false },
-	{ "uring", FIELD(uring), true },
-	{ "nouring", FIELD(uring), false },
 	{ "writeback", FIELD(writeback), true },
 	{ "nowriteback", FIELD(writeback), false },
 	{ "debug", FIELD(debug), true },

@@ -201,7 +201,8 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to
 
 	bool owner = to_set & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID);
 
-	if (!err && (to_set & FUSE_SET_ATTR_SIZE || (owner && m->kills)))
+	/* Nothing to set: a write to a file that is passed through is about to take its privileges away. */
+	if (!err && (to_set & FUSE_SET_ATTR_SIZE || (m->kills && (owner || !to_set))))
 		err = mount_drop_privileges(req, &n, owner);
 	reply_attr(req, err, &n);
 }

@@ -21,7 +21,6 @@ struct mount_options {
 	bool allow_other; /* users other than the one who mounts may use it */
 	bool passthrough; /* the kernel reads and writes the disk's files by itself where it can; excludes write-back */
 	bool writeback; /* the kernel gathers writes in its page cache */
-	bool uring;     /* requests come over io_uring where the kernel has it */
 	bool dev, suid; /* special files work, set-uid counts (root only) */
 	bool exec;
 	bool debug; /* libfuse prints every request */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Capabilities, as the kernel tells them. */
 #include "config.h"
 
 #include "util/privilege.h"

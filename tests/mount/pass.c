@@ -442,19 +442,31 @@ START_TEST(times_follow_the_writes)
 }
 END_TEST
 
-/* As `uid`, writes into the file that is open as `fd`. */
+/* As `uid`, opens the file, waits until it has set-id bits, and writes into it. */
 static void write_as(uid_t uid, const char *name)
 {
-	pid_t pid = fork();
-	int status;
+	int opened[2], go[2], status;
+	char byte = 0;
+	pid_t pid;
 
+	ck_assert_int_eq(pipe(opened), 0);
+	ck_assert_int_eq(pipe(go), 0);
+	pid = fork();
 	if (pid == 0) {
 		int fd = setuid(uid) ? -1 : openat(dir, name, O_WRONLY);
 
-		_exit(fd < 0 || pwrite(fd, "x", 1, 0) != 1);
+		_exit(fd < 0 || write(opened[1], &byte, 1) != 1 || read(go[0], &byte, 1) != 1 ||
+		      pwrite(fd, "x", 1, 0) != 1);
 	}
+	ck_assert_int_eq(read(opened[0], &byte, 1), 1);
+	ck_assert_int_eq(fchmodat(dir, name, 06777, 0), 0);
+	ck_assert_int_eq(write(go[1], &byte, 1), 1);
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert_int_eq(status, 0);
+	close(opened[0]);
+	close(opened[1]);
+	close(go[0]);
+	close(go[1]);
 }
 
 START_TEST(privileges_go_with_a_strangers_write)
