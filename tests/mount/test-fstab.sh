@@ -9,6 +9,12 @@ if [ -z "${OWN_NAMESPACE:-}" ]; then
 fi
 . "${top_srcdir:-.}/tests/mount/lib.sh" || exit 1
 
+# For an ordinary user, mount(8) calls the helper as that user, who may have no way to a build in root's home.
+chmod 755 "$work"
+mkdir "$work/bin"
+cp "$GARNER" "$work/bin/"
+GARNER=$work/bin/$(basename "$GARNER")
+
 # /sbin as it is, and the helper in it: what the whole machine has lies behind links.
 sbin=$(realpath /sbin)
 mkdir "$work/real" "$work/sbin"
@@ -127,7 +133,6 @@ away
 # An ordinary user, where root's namespace can have one.
 if [ "$(cat /proc/self/uid_map | tr -s ' ')" = " 0 0 4294967295" ]; then
 	as=(setpriv --reuid=65534 --regid=65534 --clear-groups)
-	chmod 755 "$work"
 	install -d -o 65534 -g 65534 "$work/theirs" "$work/at"
 	extra_mounts+=("$work/at")
 	"${as[@]}" "$GARNER" init "$work/theirs" >/dev/null || fail "init by a user"
