@@ -4,6 +4,9 @@
  *
  * A bundle's life: OPEN (set->open) -> closed (no longer there; appends that are under way still hold it) -> freed by the last put, which
  * also takes this instance's name off its row.
+ *
+ * The kernel tells of a failed write-back once per open file, and calls the pages clean after. All who appended share this one, so whoever is told tells
+ * them: one thread at a time syncs, and a failure is the bundle's for good.
  */
 #include "config.h"
 
@@ -25,6 +28,8 @@ struct bundle {
 	int fd;
 	uint64_t size;  /* where the next append goes; under the set's lock */
 	unsigned users; /* the set counts as one while it is open; under the set's lock */
+	bool syncing;   /* one thread syncs it; under the set's lock */
+	bool failed;    /* a sync failed; under the set's lock */
 };
 
 struct bundle_row {
@@ -37,11 +42,13 @@ void bundle_set_init(struct bundle_set *s)
 	*s = (struct bundle_set){ 0 };
 	lock_init(&s->lock, LOCK_RANK_CONTENT);
 	lock_cond_init(&s->opened);
+	lock_cond_init(&s->synced);
 }
 
 void bundle_set_release(struct content *c)
 {
 	bundle_put(c, c->bundles.open);
+	lock_cond_release(&c->bundles.synced);
 	lock_cond_release(&c->bundles.opened);
 	lock_release(&c->bundles.lock);
 }
@@ -264,10 +271,46 @@ int bundle_append(struct content *c, const void *data, size_t len, struct bundle
 	return 0;
 }
 
+/* Makes this thread the one that syncs; false when a sync has failed. */
+static bool bundle_sync_begin(struct bundle_set *s, struct bundle *b)
+{
+	lock_lock(&s->lock);
+	while (b->syncing)
+		lock_cond_wait(&s->synced, &s->lock);
+	b->syncing = !b->failed;
+	bool begun = b->syncing;
+
+	lock_unlock(&s->lock);
+	return begun;
+}
+
+/* After a failure nothing more is appended; *closed is to be put. */
+static void bundle_sync_end(struct bundle_set *s, struct bundle *b, bool failed,
+			    struct bundle **closed)
+{
+	lock_lock(&s->lock);
+	b->syncing = false;
+	b->failed = failed;
+	if (failed && s->open == b) {
+		*closed = b;
+		s->open = NULL;
+	}
+	lock_cond_broadcast(&s->synced);
+	lock_unlock(&s->lock);
+}
+
 int bundle_sync(struct content *c, struct bundle *b)
 {
+	struct bundle *closed = NULL;
+
+	if (!bundle_sync_begin(&c->bundles, b))
+		return -EIO;
 	int err = io_sync_data(b->fd);
 
+	bundle_sync_end(&c->bundles, b, err != 0, &closed);
+	if (err)
+		log_error("bundle %" PRId64 ": sync: %s", b->id, err_text(err));
+	bundle_put(c, closed);
 	return err ? err : blobs_sync_names(c->blobs);
 }
 

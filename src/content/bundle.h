@@ -21,7 +21,8 @@ struct bundle;
 struct bundle_set {
 	struct lock lock; /* guards what follows, and users and size of every bundle */
 	struct lock_cond opened;
-	bool busy; /* one thread makes or takes over a bundle */
+	struct lock_cond synced; /* a thread has ended its sync of a bundle */
+	bool busy;               /* one thread makes or takes over a bundle */
 	bool adopted;
 	struct bundle *open; /* what is appended to; NULL: none yet */
 };
@@ -39,7 +40,10 @@ void bundle_set_release(struct content *c);
 int bundle_append(struct content *c, const void *data, size_t len, struct bundle **out,
 		  uint64_t *start);
 
-/* Makes what was appended before the call durable, name included. 0 or negative errno. */
+/*
+ * Makes what was appended before the call durable, name included. 0 or negative errno; after a failure all who hold the bundle get one, since any of
+ * their bytes may be lost, and further appends go to another.
+ */
 int bundle_sync(struct content *c, struct bundle *b);
 
 /* The id of its blob. */

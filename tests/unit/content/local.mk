@@ -44,3 +44,5 @@ UNIT_TESTS += tests/unit/content/test-draft-log
 tests_unit_content_test_draft_log_LDADD = $(UNIT_CONTENT_LIBS)
 UNIT_TESTS += tests/unit/content/test-seal-import
 tests_unit_content_test_seal_import_LDADD = $(UNIT_CONTENT_LIBS)
+UNIT_TESTS += tests/unit/content/test-bundle
+tests_unit_content_test_bundle_LDADD = $(UNIT_CONTENT_LIBS)
