@@ -19,6 +19,8 @@ full_disk() {
 	cp "$work/kept" "$mnt/kept"
 	check "sync" "$GARNER" sync "$lib"
 	cp "$work/kept" "$mnt/waiting" # sealed while the disk is full
+	exec 9<>"$mnt/reserved" # kept open: what is closed is sealed, and with it the reserved space is gone
+	check "reserving" fallocate -l 6M "$mnt/reserved"
 	for n in 1 2 3 4 5 6 7 8; do
 		head -c 20M /dev/urandom >"$mnt/fill$n" 2>/dev/null || break
 	done
@@ -27,6 +29,11 @@ full_disk() {
 	check "what was sealed" cmp "$work/kept" "$mnt/kept"
 	check "what was written before" cmp "$work/kept" "$mnt/waiting"
 	check_not "a further file" sh -c "head -c 30M /dev/urandom > '$mnt/more'" 2>/dev/null
+	check "writing where it was reserved" dd if="$work/kept" of="$mnt/reserved" bs=1M count=6 conv=notrunc,fsync status=none
+	check "writing there again" dd if="$work/kept" of="$mnt/reserved" bs=1M count=6 conv=notrunc,fsync status=none
+	check_not "writing behind it" dd if="$work/kept" of="$mnt/reserved" bs=1M seek=6 count=14 conv=notrunc,fsync status=none 2>/dev/null
+	exec 9>&-
+	check "what was reserved" cmp -n 6291456 "$work/kept" "$mnt/reserved"
 	check "removing" rm -f "$mnt"/fill* "$mnt/more"
 	"$GARNER" sync --timeout 20s "$lib" 2>/dev/null
 	unmount_library
