@@ -50,11 +50,6 @@ void content_close(struct content *c)
 	free(c);
 }
 
-struct meta *content_meta(struct content *c)
-{
-	return c->meta;
-}
-
 struct blobs *content_blobs(struct content *c)
 {
 	return c->blobs;

@@ -44,8 +44,6 @@ int content_open(struct meta *meta, struct blobs *blobs, struct pool *pool,
 void content_close(struct content *c);
 
 /* What was given to content_open(). */
-struct meta *content_meta(struct content *c);
-/* What was given to content_open(). */
 struct blobs *content_blobs(struct content *c);
 
 #endif

@@ -66,7 +66,7 @@ struct meta_ops {
 	/*
 	 * Runs COUNT >= 1 operations, in order, in one transaction where it can, and sets the result of
 	 * each: a failed one leaves no trace and does not hurt the others. Never called by two
-	 * threads at once, nor at once with reserve or changed.
+	 * threads at once, nor at once with reserve.
 	 */
 	void (*commit)(struct meta_driver *d, struct meta_call *const *calls, size_t count);
 
@@ -75,9 +75,6 @@ struct meta_ops {
 	 * good once this is synced. 0 or an error as meta_apply(). Excluded as commit.
 	 */
 	int (*reserve)(struct meta_driver *d, const char *name, int64_t count, int64_t *first);
-
-	/* As meta_changed(). Excluded as commit. */
-	int (*changed)(struct meta_driver *d);
 
 	/* As meta_query(). Any thread, at any time. */
 	int (*query)(struct meta_driver *d, enum meta_stmt stmt, size_t count,

@@ -245,17 +245,6 @@ int meta_tidy(struct meta *m)
 	return m->driver->ops->tidy(m->driver);
 }
 
-int meta_changed(struct meta *m)
-{
-	struct meta_queue_place place;
-
-	meta_queue_take(&m->queue, &place);
-	int changed = m->driver->ops->changed(m->driver);
-
-	meta_queue_give(&m->queue, &place);
-	return changed;
-}
-
 int meta_copy(struct meta *m, const char *path)
 {
 	return m->driver->ops->copy(m->driver, path);

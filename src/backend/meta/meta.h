@@ -193,13 +193,6 @@ bool meta_dirty(const struct meta *m);
 int meta_tidy(struct meta *m);
 
 /*
- * Whether anyone but `m` (another process, another machine) changed the database since the call
- * before, or since meta_open(): 1, 0, or a negative error as meta_apply(). Cheap enough to be asked
- * ten times a second. Any thread; one asker, since asking resets it.
- */
-int meta_changed(struct meta *m);
-
-/*
  * A consistent copy of the database as a new file at `path` while others go on; on 0 it survives a
  * power cut. Errors as meta_apply(), -EEXIST; no file is left then.
  */

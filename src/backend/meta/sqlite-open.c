@@ -205,9 +205,6 @@ static int open_main(struct meta_sqlite *s, int flags, const struct meta_schema 
 	err = meta_sqlite_conn_set(s->main, s->mode);
 	if (err)
 		meta_sqlite_fail(s->main, sqlite3_extended_errcode(s->main->db), "open");
-	if (!err)
-		err = meta_sqlite_error(
-			s->main, meta_sqlite_conn_number(s->main, "PRAGMA data_version", &s->seen));
 	return err;
 }
 

@@ -301,19 +301,6 @@ static int sqlite_query_main(struct meta_driver *d, enum meta_stmt stmt, size_t 
 	return sqlite_query_on(((struct meta_sqlite *)d)->main, stmt, count, values, fn, arg);
 }
 
-static int sqlite_changed(struct meta_driver *d)
-{
-	struct meta_sqlite *s = (struct meta_sqlite *)d;
-	int64_t seen = s->seen;
-	int rc = meta_sqlite_conn_number(s->main, "PRAGMA data_version", &seen);
-	int err = meta_sqlite_fail(s->main, rc, "ask for changes");
-
-	if (err || seen == s->seen)
-		return err;
-	s->seen = seen;
-	return 1;
-}
-
 static int sqlite_copy(struct meta_driver *d, const char *path)
 {
 	struct meta_sqlite *s = (struct meta_sqlite *)d;
@@ -374,7 +361,6 @@ const struct meta_ops meta_sqlite_ops = {
 	.close = meta_sqlite_close,
 	.commit = sqlite_commit,
 	.reserve = sqlite_reserve,
-	.changed = sqlite_changed,
 	.query = sqlite_query,
 	.query_main = sqlite_query_main,
 	.sync = meta_sqlite_sync,

@@ -16,7 +16,6 @@ struct meta_sqlite {
 
 	/* The writer (or, read-only, the first reader): whoever may call commit has it. */
 	struct meta_sqlite_conn *main;
-	int64_t seen;  /* SQLite's data_version when `changed` last asked; as main */
 	int next_fold; /* frames in the log at which the writer moves them itself; as main */
 	atomic_int log_frames; /* in the log after the last commit */
 

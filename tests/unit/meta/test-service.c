@@ -245,29 +245,6 @@ START_TEST(a_failed_sync_is_told)
 }
 END_TEST
 
-START_TEST(changes_of_others_are_noticed)
-{
-	EACH_DRIVER
-	{
-		struct meta *m = begin(driver);
-		struct meta *other = meta_test_open(&place, &meta_test_drivers[driver], 0);
-
-		ck_assert_int_eq(meta_changed(m), 0);
-		ck_assert_int_eq(meta_test_put(m, 1, "a", ""), 0);
-		ck_assert_int_eq(meta_changed(m), 0);
-		ck_assert_int_eq(meta_changed(other), 1);
-		ck_assert_int_eq(meta_changed(other), 0);
-		ck_assert_int_eq(meta_test_put(other, 1, "b", ""), 0);
-		ck_assert_int_eq(meta_test_put(m, 1, "c", ""), 0);
-		ck_assert_int_eq(meta_changed(m), 1);
-		ck_assert_int_eq(meta_changed(m), 0);
-		ck_assert_int_eq(meta_test_count(m, 1), 3);
-		meta_close(other);
-		end(m);
-	}
-}
-END_TEST
-
 struct writer {
 	struct meta *meta;
 	atomic_bool stop;
@@ -393,8 +370,6 @@ START_TEST(read_only_changes_nothing)
 		/* What others write is seen. */
 		ck_assert_int_eq(meta_test_put(m, 1, "c", ""), 0);
 		ck_assert_int_eq(meta_test_count(reader, 1), 2);
-		ck_assert_int_eq(meta_changed(reader), 1);
-		ck_assert_int_eq(meta_changed(reader), 0);
 		snprintf(path, sizeof(path), "%s-copy", place.path);
 		ck_assert_int_eq(meta_copy(reader, path), 0);
 		meta_close(reader);
@@ -433,5 +408,5 @@ END_TEST
 
 UNIT_MAIN("service", 60, ids_are_given_once, dirty_until_synced,
 	  a_sync_covers_what_came_before_it_only, those_who_wait_share_a_sync,
-	  a_failed_sync_is_told, changes_of_others_are_noticed, a_copy_is_one_moment,
-	  tidying_changes_nothing_to_see, read_only_changes_nothing, opening_finds_what_is_there)
+	  a_failed_sync_is_told, a_copy_is_one_moment, tidying_changes_nothing_to_see,
+	  read_only_changes_nothing, opening_finds_what_is_there)
