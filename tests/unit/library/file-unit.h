@@ -83,7 +83,7 @@ static inline void lab_remove(struct lab *lab)
 
 static inline void lab_sync(struct lab *lab)
 {
-	ck_assert_int_eq(sealer_sync(lab->lib, time_mono_ns() + 60 * TIME_NS_PER_S, NULL), 0);
+	ck_assert_int_eq(sealer_sync(lab->lib, time_mono_ns() + 600 * TIME_NS_PER_S, NULL), 0);
 }
 
 static inline struct file *lab_create(struct lab *lab, const char *name, struct node *node)
