@@ -43,6 +43,18 @@ static inline int unit_run(const char *name, int seconds, const TTest *const *ca
 		return unit_run(name, seconds, cases, sizeof(cases) / sizeof(cases[0]));           \
 	}
 
+/*
+ * How far a loop over very many inputs goes from one to the next: 1, or UNIT_STRIDE where each step is slow, as under valgrind. It thins out what is tried, never what is
+ * asked of it.
+ */
+static inline unsigned unit_stride(void)
+{
+	const char *text = getenv("UNIT_STRIDE");
+	int stride = text ? atoi(text) : 1;
+
+	return stride > 0 ? (unsigned)stride : 1;
+}
+
 /* Makes an empty folder, writes its path to `path` and gives a descriptor of it. */
 static inline int unit_make_dir(char path[64])
 {

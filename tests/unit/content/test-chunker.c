@@ -117,7 +117,7 @@ START_TEST(the_definition_is_met)
 	uint64_t random = 11;
 	CLEANUP_FREE uint8_t *data = malloc(LEN);
 
-	for (int round = 0; round < 60; round++) {
+	for (unsigned round = 0; round < 60; round += unit_stride()) {
 		uint32_t avg = 128U << stream_below(&random, 5);
 		uint32_t min = 64 + (uint32_t)stream_below(&random, avg / 2 - 63);
 		struct chunker_params p = { CHUNKER_FASTCDC, min, avg,

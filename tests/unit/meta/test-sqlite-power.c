@@ -317,13 +317,14 @@ static void apply_pair(struct meta *m, struct meta_op *op, int64_t number)
 START_TEST(a_power_cut_takes_nothing_that_was_synced)
 {
 	struct meta_op *op = meta_op_new();
+	const int few = (int)unit_stride();
 	int64_t number = 0;
 	int cuts = 0;
 
 	begin();
 	struct meta *m = meta_test_open(&place, &meta_test_drivers[0], 0);
 
-	while (number < POWER_OPERATIONS || cuts < POWER_CUTS) {
+	while (number < POWER_OPERATIONS / few || cuts < POWER_CUTS / few) {
 		apply_pair(m, op, ++number);
 		if (any(40) == 0) {
 			ck_assert_int_eq(meta_sync(m), 0);
@@ -350,7 +351,7 @@ START_TEST(a_power_cut_takes_no_ids)
 	begin();
 	struct meta *m = meta_test_open(&place, &meta_test_drivers[0], 0);
 
-	for (int64_t number = 1; number <= 25; number++) {
+	for (int64_t number = 1; number <= 1 + 24 / unit_stride(); number++) {
 		int64_t id = 0;
 
 		for (int i = 0; i < 700; i++)

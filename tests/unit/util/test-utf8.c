@@ -22,30 +22,47 @@ static size_t encode(unsigned long c, unsigned char *out)
 	return len;
 }
 
+/* One assertion for all: each costs more than what it looks at. */
 START_TEST(every_code_point_is_taken)
 {
+	unsigned long wrong = 0, last = 0;
 	unsigned char text[4];
 
-	for (unsigned long c = 0; c < 0x110000; c++) {
+	for (unsigned long c = 0; c < 0x110000; c += unit_stride()) {
 		size_t len = encode(c, text);
 		int surrogate = c >= 0xd800 && c < 0xe000;
 
-		ck_assert_uint_eq(utf8_char_len((char *)text, len), surrogate ? 0 : len);
-		ck_assert_uint_eq(utf8_char_len((char *)text, len - 1), 0);
+		if (utf8_char_len((char *)text, len) == (surrogate ? 0 : len) &&
+		    utf8_char_len((char *)text, len - 1) == 0)
+			continue;
+		wrong++;
+		last = c;
 	}
+	ck_assert_msg(wrong == 0, "%lu, the last is U+%04lX", wrong, last);
 }
 END_TEST
 
+/* How many characters of three bytes begin with this one. */
+static unsigned long led_by(unsigned lead)
+{
+	if (lead < 0xe0 || lead > 0xef)
+		return 0;
+	/* Overlong ones and surrogates are half of what these lead. */
+	return lead == 0xe0 || lead == 0xed ? 0x800 : 0x1000;
+}
+
 START_TEST(no_other_three_bytes_are_taken)
 {
-	unsigned long taken = 0;
+	for (unsigned lead = 0; lead < 0x100; lead += unit_stride()) {
+		unsigned long taken = 0;
 
-	for (unsigned long bits = 0; bits < 0x1000000; bits++) {
-		char text[3] = { (char)(bits >> 16), (char)(bits >> 8), (char)bits };
+		for (unsigned rest = 0; rest < 0x10000; rest++) {
+			char text[3] = { (char)lead, (char)(rest >> 8), (char)rest };
 
-		taken += utf8_char_len(text, 3) == 3;
+			taken += utf8_char_len(text, 3) == 3;
+		}
+		ck_assert_uint_eq(taken, led_by(lead));
 	}
-	ck_assert_uint_eq(taken, 0x10000 - 0x800 - 0x800);
 }
 END_TEST
 
