@@ -262,7 +262,7 @@ static void small_disk(const char *dir)
 		map_id("/proc/self/uid_map", uid);
 		map_id("/proc/self/gid_map", gid);
 	}
-	ck_assert_msg(!mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), "private: %s",
+	ck_assert_msg(!mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL), "private: %s",
 		      strerror(errno));
 	ck_assert_msg(!mount("garner", dir, "tmpfs", 0, "size=24m"), "tmpfs: %s", strerror(errno));
 }

@@ -149,15 +149,14 @@ END_TEST
 START_TEST(a_change_gives_the_seal_up_and_is_kept)
 {
 	struct lab lab;
-	const size_t len = LARGE / unit_stride();
-	uint8_t *data = malloc(len);
+	uint8_t *data = malloc(LARGE);
 	uint64_t seed = 4;
 	int64_t end = time_mono_ns() + WAIT_NS;
 
-	lab_fill(&seed, data, len);
+	lab_fill(&seed, data, LARGE);
 	lab_make(&lab, NULL, LAB_EAGER);
 	lab_open(&lab);
-	int64_t ino = lab_put(&lab, "a", data, len);
+	int64_t ino = lab_put(&lab, "a", data, LARGE);
 
 	for (unsigned i = 0; !status(&lab).given_up && time_mono_ns() < end; i++) {
 		usleep(1000 * (i % 40));
@@ -170,7 +169,7 @@ START_TEST(a_change_gives_the_seal_up_and_is_kept)
 	ck_assert_uint_gt(status(&lab).given_up, 0);
 	lab_sync(&lab);
 	ck_assert_int_eq(lab_node(&lab, ino).draft, 0);
-	lab_holds(&lab, ino, data, len);
+	lab_holds(&lab, ino, data, LARGE);
 	lab_remove(&lab);
 	free(data);
 }
@@ -179,20 +178,19 @@ END_TEST
 START_TEST(a_stop_does_not_wait_for_the_seal)
 {
 	struct lab lab;
-	const size_t len = LARGE / unit_stride();
-	uint8_t *data = malloc(len);
+	uint8_t *data = malloc(LARGE);
 	uint64_t seed = 5;
 
-	lab_fill(&seed, data, len);
+	lab_fill(&seed, data, LARGE);
 	lab_make(&lab, NULL, LAB_EAGER);
 	lab_open(&lab);
-	int64_t ino = lab_put(&lab, "a", data, len);
+	int64_t ino = lab_put(&lab, "a", data, LARGE);
 
 	lab_reopen(&lab);
-	lab_holds(&lab, ino, data, len);
+	lab_holds(&lab, ino, data, LARGE);
 	lab_sync(&lab);
 	ck_assert_int_ne(lab_node(&lab, ino).object, 0);
-	lab_holds(&lab, ino, data, len);
+	lab_holds(&lab, ino, data, LARGE);
 	lab_remove(&lab);
 	free(data);
 }
