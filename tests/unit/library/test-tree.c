@@ -284,6 +284,7 @@ static int list_number(void *arg, const char *name, size_t len, int64_t cookie,
 		       const struct node *node)
 {
 	struct listing *listing = arg;
+	char digits[16] = "";
 	int number;
 
 	if (listing->stop_after && listing->count == listing->stop_after)
@@ -291,7 +292,10 @@ static int list_number(void *arg, const char *name, size_t len, int64_t cookie,
 	ck_assert_uint_gt(len, 1);
 	ck_assert_int_gt(cookie, listing->cookie);
 	ck_assert_int_eq(node->kind, NODE_ASSET);
-	number = atoi(name + 1);
+	/* A name has no end of its own. */
+	ck_assert_uint_le(len, sizeof(digits));
+	memcpy(digits, name + 1, len - 1);
+	number = atoi(digits);
 	ck_assert_int_lt(number, 2000);
 	ck_assert_int_eq(listing->seen[number], 0);
 	listing->seen[number] = 1;
