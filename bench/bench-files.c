@@ -110,6 +110,83 @@ static void write_big(void)
 	report("write-1MiB", (double)size_mib, now() - start, "MiB/s");
 }
 
+static void write_small(void)
+{
+	const unsigned count = 20000;
+	double start = now();
+	int fd = open(path_of("small-writes"), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0644);
+
+	for (unsigned i = 0; i < count; i++)
+		if (write(fd, block, PAGE) != PAGE)
+			die("write");
+	if (close(fd))
+		die("close");
+	report("write-4KiB", count, now() - start, "/s");
+	unlink(path_of("small-writes"));
+}
+
+/* Into a new file of the whole size. */
+static void write_random(void)
+{
+	const unsigned count = 20000;
+	uint64_t state = 9;
+	int fd = open(path_of("random"), O_CREAT | O_TRUNC | O_RDWR | O_CLOEXEC, 0644);
+	double start;
+
+	if (fd < 0)
+		die("random");
+	for (size_t i = 0; i < size_mib; i++)
+		if (write(fd, block, MIB) != MIB)
+			die("write");
+	start = now();
+	for (unsigned i = 0; i < count; i++)
+		if (pwrite(fd, block, PAGE,
+			   (off_t)(draw(&state) % (size_mib * MIB / PAGE)) * PAGE) != PAGE)
+			die("pwrite");
+	report("write-4KiB-random", count, now() - start, "/s");
+	close(fd);
+}
+
+/* Over the file of write_random(). */
+static void write_mapped(void)
+{
+	int fd = open(path_of("random"), O_RDWR | O_CLOEXEC);
+	char *map = mmap(NULL, size_mib * MIB, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	double start = now();
+
+	if (map == MAP_FAILED)
+		die("mmap");
+	for (size_t i = 0; i < size_mib; i++)
+		memcpy(map + i * MIB, block, MIB);
+	if (msync(map, size_mib * MIB, MS_SYNC))
+		die("msync");
+	report("mmap-write-msync", (double)size_mib, now() - start, "MiB/s");
+	munmap(map, size_mib * MIB);
+	close(fd);
+	unlink(path_of("random"));
+}
+
+/* Needs root; nothing is said without. */
+static void read_cold(void)
+{
+	int drop = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
+	double start;
+	int fd;
+
+	sync();
+	if (drop < 0)
+		return;
+	if (write(drop, "3", 1) != 1)
+		die("drop_caches");
+	close(drop);
+	start = now();
+	fd = open_big(O_RDONLY);
+	while (read(fd, block, MIB) > 0)
+		continue;
+	close(fd);
+	report("read-1MiB-cold", (double)size_mib, now() - start, "MiB/s");
+}
+
 static void read_big(void)
 {
 	double start = now();
@@ -165,6 +242,22 @@ static void sync_small(void)
 			die("fdatasync");
 	close(fd);
 	report("write-4KiB-fdatasync", count, now() - start, "/s");
+}
+
+static void create_synced(void)
+{
+	const unsigned count = 200;
+	double start = now();
+
+	for (unsigned i = 0; i < count; i++) {
+		int fd = open(file_of("s", i), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
+
+		if (fd < 0 || write(fd, block, PAGE) != PAGE || fsync(fd) || close(fd))
+			die("create");
+	}
+	report("create-4KiB-fsync", count, now() - start, "/s");
+	for (unsigned i = 0; i < count; i++)
+		unlink(file_of("s", i));
 }
 
 static void create_files(void)
@@ -253,10 +346,15 @@ int main(int argc, char **argv)
 	}
 	dir = argv[optind];
 	write_big();
+	read_cold();
 	read_big();
 	read_random();
 	read_mapped();
+	write_small();
+	write_random();
+	write_mapped();
 	sync_small();
+	create_synced();
 	create_files();
 	stat_all("stat-first");
 	stat_all("stat-warm");

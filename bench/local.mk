@@ -10,7 +10,7 @@ bench_bench_meta_LDADD = $(META_LIBS)
 
 # What a mount makes of the disk under it, against that disk; ROUNDS, SIZE, FILES, WORK as bench/bench-mount says.
 EXTRA_PROGRAMS += bench/bench-files
-EXTRA_DIST += bench/bench-mount bench/bench-compare bench/bench-import.sh bench/median.awk bench/table.awk bench/compare.awk
+EXTRA_DIST += bench/bench-mount bench/bench-trees bench/bench-compare bench/bench-import.sh bench/median.awk bench/table.awk bench/compare.awk
 
 .PHONY: bench
 bench: garner bench/bench-files bench/bench-core
