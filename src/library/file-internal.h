@@ -72,7 +72,8 @@ struct file {
 	struct blob *pass; /* whose file the kernel has; claimed. NULL: not passed */
 	struct file_stamp pass_seen;
 	mode_t mode;
-	bool capable; /* has file capabilities */
+	bool capable;    /* has file capabilities */
+	int64_t durable; /* atomic: the plain draft that a synced row names */
 	unsigned opens, writers;
 	unsigned pins;     /* internal users */
 	unsigned readers;  /* reads of the draft under way */

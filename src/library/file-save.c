@@ -115,17 +115,33 @@ static int file_sync_draft(struct file *f)
 	return rc;
 }
 
+/*
+ * The draft that is the content by itself, 0: none. Its size is its file's, also after a power cut (recover.c): as far as the metadata that names it is durable, a
+ * sync of data need do no more than sync that file.
+ */
+static int64_t file_plain_draft(struct file *f)
+{
+	file_lock(f);
+	int64_t blob = f->draft && draft_is_plain(f->draft) ? draft_blob(f->draft) : 0;
+
+	file_unlock(f);
+	return blob;
+}
+
 int file_sync(struct file *f, bool data_only)
 {
-	(void)data_only;
+	int64_t plain = file_plain_draft(f);
 	int rc = file_sync_draft(f);
 
-	if (rc == 0)
-		rc = file_flush(f);
+	if (rc || (data_only && plain && __atomic_load_n(&f->durable, __ATOMIC_RELAXED) == plain))
+		return rc;
+	rc = file_flush(f);
 	if (rc == 0)
 		rc = times_record(f->lib);
 	if (rc == 0)
 		rc = meta_sync(library_meta(f->lib));
+	if (rc == 0)
+		__atomic_store_n(&f->durable, plain, __ATOMIC_RELAXED);
 	return rc;
 }
 

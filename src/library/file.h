@@ -87,8 +87,8 @@ ssize_t file_copy(struct file *in, uint64_t in_off, struct file *out, uint64_t o
  */
 int file_flush(struct file *f);
 /*
- * Content and metadata (and names) durable: what fsync(2) promises. `data_only` does no less: size
- * and map are part of the data. Blocks for the disk.
+ * Content and metadata (and names) durable: what fsync(2) promises. `data_only` leaves out times where that spares a sync of the metadata, as fdatasync(2)
+ * may: content and size are durable either way. Blocks for the disk.
  */
 int file_sync(struct file *f, bool data_only);
 /*
