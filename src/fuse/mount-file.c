@@ -103,14 +103,15 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		handle_free(NULL, m, h);
 }
 
-static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
-		      struct fuse_file_info *fi)
+/* Makes an asset and opens it; without a name (NULL) it goes with its last close unless it was linked. */
+static void make_and_open(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+			  struct fuse_file_info *fi)
 {
 	struct mount *m = mount_of(req);
 	struct actor who = mount_actor(req);
 	struct tree_new what = { .parent = (int64_t)parent,
 				 .name = name,
-				 .len = strlen(name),
+				 .len = name ? strlen(name) : 0,
 				 .mode = (mode & 07777) | S_IFREG };
 	struct fuse_entry_param e;
 	struct mount_handle *h = NULL;
@@ -133,6 +134,19 @@ static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
 	if (fuse_reply_create(req, &e, fi) == -ENOENT)
 		handle_free(NULL, m, h);
 }
+
+static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+		      struct fuse_file_info *fi)
+{
+	make_and_open(req, parent, name, mode, fi);
+}
+
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 17)
+static void op_tmpfile(fuse_req_t req, fuse_ino_t parent, mode_t mode, struct fuse_file_info *fi)
+{
+	make_and_open(req, parent, NULL, mode, fi);
+}
+#endif
 
 /* A buffer for one read request of each worker thread, kept for its life. */
 static _Thread_local char *read_buffer;
@@ -262,6 +276,9 @@ void mount_add_file_ops(struct fuse_lowlevel_ops *ops)
 {
 	ops->open = op_open;
 	ops->create = op_create;
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 17)
+	ops->tmpfile = op_tmpfile;
+#endif
 	ops->read = op_read;
 	ops->write = op_write;
 	ops->flush = op_flush;

@@ -233,6 +233,20 @@ START_TEST(temporary_file_without_a_name)
 	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
 	ck_assert_int_eq(linkat(AT_FDCWD, path, dir, "named", AT_SYMLINK_FOLLOW), 0);
 	ck_assert_int_eq(stat_of("named").st_size, 100);
+	ck_assert_uint_eq(stat_of("named").st_nlink, 1);
+	close(fd);
+	fd = openat(dir, "named", O_RDONLY);
+	ck_assert_int_eq(read(fd, back, sizeof back), 100);
+	ck_assert_int_eq(memcmp(back, bytes, 100), 0);
+	close(fd);
+	/* One that may not be named, and one that is not: both are gone with the close. */
+	fd = openat(dir, ".", O_TMPFILE | O_RDWR | O_EXCL, 0600);
+	ck_assert_int_ge(fd, 0);
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	assert_fails(linkat(AT_FDCWD, path, dir, "never", AT_SYMLINK_FOLLOW), ENOENT);
+	close(fd);
+	fd = openat(dir, ".", O_TMPFILE | O_WRONLY, 0600);
+	ck_assert_int_eq(write(fd, bytes, 100), 100);
 	close(fd);
 }
 END_TEST
