@@ -103,7 +103,9 @@ static void store_one(struct worker *t, uint64_t seed)
 	check(c, !store_add_node(w, a.ino, a.draft), "node");
 	check(c, draft_write(a.draft, data, len, 0) == (ssize_t)len, "write");
 	check(c, !store_seal(w, &a), "seal");
-	check(c, META_QUERY(w->meta, FILE_LOAD, world_object_row, &a.object, META_I(a.ino)) == 1,
+	check(c,
+	      META_QUERY(w->meta, FILE_LOAD, world_object_row, &a.object, META_I(a.ino),
+			 META_B("none", 4)) == 1,
 	      "load");
 	check(c, reads_as(w, a.object, data, len), "read");
 	check(c, !store_remove_node(w, a.ino), "remove");

@@ -200,7 +200,8 @@ static inline void asset_load(struct world *w, struct asset *a)
 {
 	int64_t object = 0;
 
-	ck_assert_int_eq(META_QUERY(w->meta, FILE_LOAD, world_object_row, &object, META_I(a->ino)),
+	ck_assert_int_eq(META_QUERY(w->meta, FILE_LOAD, world_object_row, &object, META_I(a->ino),
+				    META_B("none", 4)),
 			 1);
 	a->object = object;
 }
