@@ -29,6 +29,12 @@ static void forget_content(struct mount *m, int64_t ino)
 		fuse_lowlevel_notify_inval_inode(m->se, (fuse_ino_t)ino, 0, 0);
 }
 
+static int forget_placement(void *arg, int64_t parent, const char *name, size_t len)
+{
+	forget_name(arg, parent, name, len);
+	return 0;
+}
+
 static void changed(void *arg, const struct watch_change *c)
 {
 	struct mount *m = arg;
@@ -38,6 +44,9 @@ static void changed(void *arg, const struct watch_change *c)
 	forget_content(m, c->parent);
 	if (c->old_parent != c->parent)
 		forget_content(m, c->old_parent);
+	/* With write-back the kernel takes no size from us for an inode that it knows: it has to forget it, by all its names. */
+	if (c->content && m->opts.writeback)
+		(void)tree_placements(m->lib, c->ino, forget_placement, m);
 	if (c->content)
 		forget_content(m, c->ino);
 	else

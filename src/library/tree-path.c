@@ -139,6 +139,38 @@ int tree_path(struct library *lib, int64_t ino, struct buf *out)
 	return buf_add(out, path.data, path.len);
 }
 
+/* Rows as they are kept until the statement is done: the folder's number, the name, a NUL. */
+static int tree_placement_read(void *arg, const struct meta_row *row)
+{
+	int64_t parent = meta_row_int(row, 0);
+	size_t len;
+	const void *name = meta_row_bytes(row, 1, &len);
+	int err = buf_add(arg, &parent, sizeof(parent));
+
+	if (!err)
+		err = buf_add(arg, name, len);
+	return err ? err : buf_add_byte(arg, '\0');
+}
+
+int tree_placements(struct library *lib, int64_t ino,
+		    int (*fn)(void *arg, int64_t parent, const char *name, size_t len), void *arg)
+{
+	CLEANUP_BUF struct buf rows = BUF_INIT;
+	int rc = META_QUERY(lib->meta, ENTRY_LIST_OF, tree_placement_read, &rows, META_I(ino));
+
+	rc = rc < 0 ? rc : 0;
+	for (size_t at = 0; !rc && at < rows.len;) {
+		int64_t parent;
+		const char *name = rows.data + at + sizeof(parent);
+		size_t len = strlen(name);
+
+		memcpy(&parent, rows.data + at, sizeof(parent));
+		rc = fn(arg, parent, name, len);
+		at += sizeof(parent) + len + 1;
+	}
+	return rc;
+}
+
 static int tree_usage_read(void *arg, const struct meta_row *row)
 {
 	struct tree_usage *usage = arg;

@@ -243,6 +243,13 @@ int tree_resolve_parent(struct library *lib, const char *path, struct node *pare
 /* Appends one path of the node, through any of its placements. -ENOENT when it has none. */
 int tree_path(struct library *lib, int64_t ino, struct buf *out);
 
+/*
+ * Calls `fn` for each placement of the node: the folder and the name in it, NUL-terminated, valid during the call; nonzero ends it and is
+ * returned. No statement is open meanwhile. -ENOMEM and the errors of meta_query().
+ */
+int tree_placements(struct library *lib, int64_t ino,
+		    int (*fn)(void *arg, int64_t parent, const char *name, size_t len), void *arg);
+
 /* Sums below a folder. */
 struct tree_usage {
 	uint64_t bytes, alloc, assets, folders;

@@ -38,6 +38,20 @@ wait
 check_is "folders made beside" 40 "$(find "$mnt" -maxdepth 1 -name 'd*' | wc -l)"
 check_is "files made beside" 40 "$(find "$mnt/a" -maxdepth 1 -name 'f*' | wc -l)"
 
+# Other content for an asset with several names: each shows it.
+echo short >"$mnt/a/first"
+ln "$mnt/a/first" "$mnt/a/second"
+ln "$mnt/a/first" "$mnt/third"
+"$GARNER" sync "$lib"
+cat "$mnt/a/first" "$mnt/a/second" "$mnt/third" >"$work/out"
+mkdir "$work/from"
+seq 1000 >"$work/from/second"
+check "import over it" "$GARNER" import "$lib" "$work/from/." --into /a >"$work/out"
+for name in a/first a/second third; do
+	check_is "size of $name" "$(stat -c %s "$work/from/second")" "$(stat -c %s "$mnt/$name")"
+	check "content of $name" cmp "$mnt/$name" "$work/from/second"
+done
+
 mkdir "$work/second"
 check_exit "a second mount" 5 "$GARNER" mount "$lib" "$work/second"
 check "status" "$GARNER" status "$lib" >/dev/null
