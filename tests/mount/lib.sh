@@ -160,7 +160,7 @@ small_disk() {
 	local image=$work/disk.$RANDOM
 	truncate -s "$1M" "$image"
 	case ${3:-ext4} in
-	ext4) mkfs.ext4 -q -F "$image" ;;
+	ext4) mkfs.ext4 -q -F -b "${DISK_BLOCK:-4096}" "$image" ;;
 	xfs) mkfs.xfs -q -m reflink=1 "$image" ;;
 	esac || return 1
 	mkdir -p "$2"

@@ -6,6 +6,20 @@
 
 disk=$work/disk
 
+# Full before it begins, with blocks smaller than pages.
+full_at_start() {
+	DISK_BLOCK=1024 small_disk 64 "$disk" || { fail "cannot make a loop disk"; return; }
+	lib=$disk/library
+	make_library
+	head -c 100M /dev/zero >"$disk/fill" 2>/dev/null
+	check_not "mounting on a full disk" "$GARNER" mount "$lib" "$mnt" 2>"$work/stderr"
+	check "it says why" grep -q "No space left" "$work/stderr"
+	rm "$disk/fill"
+	mount_library
+	unmount_library
+	umount "$disk"
+}
+
 full_disk() {
 	local n
 	small_disk 96 "$disk" || { fail "cannot make a loop disk"; return; }
@@ -103,6 +117,7 @@ no_device() {
 	grep -q "/dev/fuse" "$work/stderr" || fail "without /dev/fuse: $(cat "$work/stderr")"
 }
 
+full_at_start
 full_disk
 read_only_disk
 bad_databases

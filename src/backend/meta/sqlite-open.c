@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "backend/meta/sqlite-copy.h"
@@ -31,6 +32,9 @@ enum {
 	OPEN_APPLICATION_AT = 68,
 	OPEN_PAGES_VALID_AT = 92,
 };
+
+/* What a log and its index need at least to be begun, and the index as it is begun (sqlite.org/walformat, section 2.2). */
+enum { OPEN_ROOM_BYTES = 256 << 10, OPEN_INDEX_BYTES = 32 << 10 };
 
 static const char open_magic[16] = "SQLite format 3";
 
@@ -226,6 +230,29 @@ static int open_log(struct meta_sqlite *s)
 	return err;
 }
 
+/*
+ * Room for the log and its index. The index is mapped memory: where blocks are smaller than pages, SQLite does not notice that a full disk cannot take one, and
+ * touching it would end the process (SIGBUS). Who has the library open already has the index.
+ */
+static int open_room(const struct meta_sqlite *s)
+{
+	CLEANUP_BUF struct buf name = BUF_INIT;
+	struct statvfs disk;
+	struct stat index;
+
+	if (s->mode != META_SQLITE_WRITER)
+		return 0;
+	if (buf_printf(&name, "%s-shm", s->path))
+		return -ENOMEM;
+	if (!stat(buf_str(&name), &index) && index.st_size >= OPEN_INDEX_BYTES)
+		return 0;
+	if (statvfs(s->path, &disk) ||
+	    (geteuid() ? disk.f_bavail : disk.f_bfree) * disk.f_frsize >= OPEN_ROOM_BYTES)
+		return 0;
+	log_error("meta: %s: the disk is full", log_name(s->path, strlen(s->path)));
+	return -ENOSPC;
+}
+
 static struct meta_sqlite *open_new_driver(int flags)
 {
 	struct meta_sqlite *s = calloc(1, sizeof(*s));
@@ -257,6 +284,8 @@ int meta_sqlite_open(const char *path, int flags, const struct meta_schema *sche
 	s->path = realpath(path, NULL);
 	if (!s->path)
 		err = -errno;
+	if (!err)
+		err = open_room(s);
 	if (!err)
 		err = open_main(s, flags, schema);
 	if (!err)
