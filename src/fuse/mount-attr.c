@@ -162,7 +162,8 @@ int mount_drop_privileges(fuse_req_t req, struct node *n, bool owner_changed)
 	mode_t drop;
 	int err = 0;
 
-	if (n->kind != NODE_ASSET)
+	/* A change of the owner takes them from pipes and devices too. */
+	if (n->kind == NODE_FOLDER)
 		return 0;
 	if (m->kills && has_capabilities(m, n->ino))
 		err = tree_xattr_remove(m->lib, &who, n->ino, XATTR_NAME_CAPS);

@@ -68,7 +68,7 @@ void mount_fill_stat(const struct mount *m, const struct node *n, struct stat *s
 void mount_note_access(struct mount *m, int64_t ino);
 
 /*
- * With a change of the content or the owner of asset *n by the caller of `req`: takes the privileges that such a change takes away; *n is as it is then. With
+ * With a change of the content or the owner of *n by the caller of `req`: takes the privileges that such a change takes away, none from a folder; *n is as it is then. With
  * m->kills all of them: set-id bits and file capabilities. Else the kernel takes them, but for one that it does not take for FUSE (fuse_setattr()) as it does for disk
  * filesystems (setattr_should_drop_sgid()): set-group-id where the group may not execute and the caller is not in it. Root keeps set-id bits unless the owner changes.
  * 0 or the error of tree_set(), tree_xattr_remove().

@@ -490,6 +490,24 @@ START_TEST(privileges_go_with_a_strangers_write)
 }
 END_TEST
 
+/* Of what is no file too, but of no folder. */
+START_TEST(privileges_go_with_the_owner)
+{
+	struct stat st;
+
+	ck_assert_int_eq(mknodat(dir, "pipe", S_IFIFO | 0600, 0), 0);
+	ck_assert_int_eq(fchmodat(dir, "pipe", 06777, 0), 0);
+	ck_assert_int_eq(fchownat(dir, "pipe", 1234, 1234, 0), 0);
+	ck_assert_int_eq(fstatat(dir, "pipe", &st, 0), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0777);
+	ck_assert_int_eq(mkdirat(dir, "folder", 0700), 0);
+	ck_assert_int_eq(fchmodat(dir, "folder", 06777, 0), 0);
+	ck_assert_int_eq(fchownat(dir, "folder", 1234, 1234, 0), 0);
+	ck_assert_int_eq(fstatat(dir, "folder", &st, 0), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 06777);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const cases[] = { writer_and_reader_of_a_new_file,
@@ -506,7 +524,8 @@ int main(void)
 				       unlinked_and_open,
 				       copied_into_an_open_file,
 				       times_follow_the_writes,
-				       privileges_go_with_a_strangers_write };
+				       privileges_go_with_a_strangers_write,
+				       privileges_go_with_the_owner };
 	TCase *tc = tcase_create("pass");
 	Suite *s = suite_create("pass");
 	SRunner *r;
