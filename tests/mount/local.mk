@@ -14,6 +14,8 @@ MOUNT_SHELL += \
 THREAD_TESTS += tests/mount/test-torture.sh
 
 check_PROGRAMS += tests/mount/calls
+tests_mount_calls_SOURCES = tests/mount/calls.c tests/mount/calls.h tests/mount/calls-attributes.c tests/mount/calls-bytes.c \
+	tests/mount/calls-names.c
 tests_mount_calls_CPPFLAGS = $(AM_CPPFLAGS)
 tests_mount_calls_LDADD = $(CHECK_LIBS)
 MOUNT_SHELL += tests/mount/test-calls.sh tests/mount/test-programs.sh
