@@ -45,6 +45,7 @@ struct mount_handle {
 	int flags;            /* access mode it was opened with */
 	pid_t reader;         /* who opened sealed content with it, for reading; else 0 */
 	int64_t opened_ns;    /* … and when, by time_mono_ns() */
+	bool counted;         /* among the handles that follow its inode's way */
 	atomic_bool accessed; /* atime was seen to */
 	struct mount_handle *next, **at; /* in the mount's list: at is what points here */
 };
@@ -86,7 +87,7 @@ void mount_add_xattr_ops(struct fuse_lowlevel_ops *ops);
 
 /*
  * How the kernel gets at the bytes of an open asset, which is one way for all handles on the inode: mount-way.c has the table. Fills the flags of `fi` for the
- * reply; `created`: the request made the asset. 0, or an error for the one who opens.
+ * reply; `created`: the request made the asset. 0, or an error for the one who opens: then the handle is to be left and closed all the same.
  */
 int mount_way_take(fuse_req_t req, struct mount_handle *h, bool created, struct fuse_file_info *fi);
 /* Before the handle is closed. `req` may be NULL when the connection is gone. */

@@ -218,12 +218,11 @@ int mount_way_take(fuse_req_t req, struct mount_handle *h, bool created, struct 
 	way = find_way(req, m, h, created, &backing);
 	if (way == WAY_NONE)
 		return -ENOMEM;
+	h->counted = true;
 	if (way == WAY_PASSED && writes(h))
 		err = file_pass_write(h->file);
-	if (err) {
-		mount_way_leave(req, m, h);
+	if (err)
 		return err;
-	}
 	if (way == WAY_PASSED)
 		fill_passed(fi, backing);
 	note_reader(req, m, h);
@@ -236,8 +235,9 @@ void mount_way_leave(fuse_req_t req, struct mount *m, struct mount_handle *h)
 	struct mount_open *o = NULL;
 	bool passed;
 
-	if (!m->passthrough)
+	if (!h->counted)
 		return;
+	h->counted = false;
 	lock_lock(&m->lock);
 	HASH_FIND(hh, m->open, &ino, sizeof ino, o);
 	if (o && --o->handles == 0) {

@@ -31,6 +31,7 @@ full_disk() {
 	rm "$mnt/all"
 	head -c 20M /dev/urandom >"$work/kept"
 	cp "$work/kept" "$mnt/kept"
+	cp "$work/kept" "$mnt/edited"
 	check "sync" "$GARNER" sync "$lib"
 	cp "$work/kept" "$mnt/waiting" # sealed while the disk is full
 	exec 9<>"$mnt/reserved" # kept open: what is closed is sealed, and with it the reserved space is gone
@@ -42,6 +43,11 @@ full_disk() {
 	check "the mount still answers" ls "$mnt" >/dev/null
 	check "what was sealed" cmp "$work/kept" "$mnt/kept"
 	check "what was written before" cmp "$work/kept" "$mnt/waiting"
+	# An edit of what a reader has open finds no room, and is refused; what has the same bytes stays as it is.
+	exec 8<"$mnt/edited"
+	dd if=/dev/zero of="$mnt/edited" bs=1M count=20 conv=notrunc,fsync status=none 2>/dev/null && fail "an edit found room on the full disk"
+	check "reading beside it" cmp "$work/kept" "$mnt/kept"
+	exec 8<&-
 	check_not "a further file" sh -c "head -c 30M /dev/urandom > '$mnt/more'" 2>/dev/null
 	check "writing where it was reserved" dd if="$work/kept" of="$mnt/reserved" bs=1M count=6 conv=notrunc,fsync status=none
 	check "writing there again" dd if="$work/kept" of="$mnt/reserved" bs=1M count=6 conv=notrunc,fsync status=none
