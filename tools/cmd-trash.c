@@ -13,7 +13,7 @@
 #include "util/cleanup.h"
 #include "util/parse.h"
 
-enum { KEY_JSON = 'j', KEY_ALL = 'a' };
+enum { KEY_JSON = 'j', KEY_ALL = 'a', KEY_RECURSIVE = 'r' };
 
 /* What of an item is kept while the trash is walked. */
 struct item {
@@ -143,6 +143,58 @@ static int restore_item(struct library *lib, const struct actor *who, int64_t in
 	return err;
 }
 
+/*
+ * What was deleted from a folder before the folder itself was, as rm(1) and file managers take a tree apart: with `deep` it is restored too, each with what was
+ * deleted from it; else counted in *left.
+ */
+static int restore_within(struct library *lib, const struct actor *who, const struct items *all,
+			  int64_t folder, bool deep, uint64_t *left)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < all->count && !err; i++) {
+		const struct item *it = &all->list[i];
+
+		if (it->parent != folder)
+			continue;
+		if (!deep) {
+			++*left;
+			continue;
+		}
+		err = restore_item(lib, who, it->ino);
+		if (!err)
+			err = restore_within(lib, who, all, it->ino, true, left);
+	}
+	return err;
+}
+
+/* The items of the command line, and what was deleted from them. */
+static int restore_named(const struct cmd *cmd, struct library *lib, const struct items *all,
+			 int count, char **names, bool deep)
+{
+	struct actor who = cmd_actor();
+	int code = CMD_OK;
+
+	for (int i = 0; i < count; i++) {
+		int64_t ino = find_item(lib, all, names[i]);
+		uint64_t left = 0;
+		int one = ino ? cmd_fail(cmd, names[i], restore_item(lib, &who, ino))
+			      : cmd_refuse(cmd, CMD_NOT_FOUND, names[i],
+					   "not in the trash; 'garner restore LIBRARY' lists it");
+
+		if (!one)
+			one = cmd_fail(cmd, names[i],
+				       restore_within(lib, &who, all, ino, deep, &left));
+		if (left)
+			fprintf(stderr,
+				"garner restore: %s: %llu more that were deleted from it before "
+				"are in the trash; --recursive brings them too\n",
+				names[i], (unsigned long long)left);
+		code = code ? code : one;
+	}
+	return code;
+}
+
 typedef int item_action(struct library *lib, const struct actor *who, int64_t ino);
 
 static int act_on(const struct cmd *cmd, struct library *lib, const struct items *all, int count,
@@ -179,7 +231,7 @@ static int act_on_all(const struct cmd *cmd, struct library *lib, const struct i
 static int run_action(const struct cmd *cmd, int argc, char **argv, item_action *act)
 {
 	struct items all = { 0 };
-	bool json = false, every = false;
+	bool json = false, every = false, deep = false;
 	struct library *lib;
 	struct cmd_line l;
 	int key, code;
@@ -188,6 +240,7 @@ static int run_action(const struct cmd *cmd, int argc, char **argv, item_action 
 	while ((key = cmd_next(&l)) >= 0) {
 		json = json || key == KEY_JSON;
 		every = every || key == KEY_ALL;
+		deep = deep || key == KEY_RECURSIVE;
 	}
 	if (key == CMD_STOP)
 		return l.exit;
@@ -199,6 +252,8 @@ static int run_action(const struct cmd *cmd, int argc, char **argv, item_action 
 	code = cmd_fail(cmd, l.argv[0], tree_trash_list(lib, keep_item, &all));
 	if (!code && every)
 		code = act_on_all(cmd, lib, &all, act);
+	else if (!code && l.argc > 1 && act == restore_item)
+		code = restore_named(cmd, lib, &all, l.argc - 1, l.argv + 1, deep);
 	else if (!code && l.argc > 1)
 		code = act_on(cmd, lib, &all, l.argc - 1, l.argv + 1, act);
 	else if (!code)
@@ -220,7 +275,14 @@ static int run_purge(const struct cmd *cmd, int argc, char **argv)
 	return run_action(cmd, argc, argv, tree_purge);
 }
 
-static const struct cmd_option options[] = {
+static const struct cmd_option restore_options[] = {
+	{ "all", KEY_ALL, NULL, "everything in the trash" },
+	{ "recursive", KEY_RECURSIVE, NULL, "also what was deleted from the item before" },
+	{ "json", KEY_JSON, NULL, "list the trash as JSON" },
+	{ 0 },
+};
+
+static const struct cmd_option purge_options[] = {
 	{ "all", KEY_ALL, NULL, "everything in the trash" },
 	{ "json", KEY_JSON, NULL, "list the trash as JSON" },
 	{ 0 },
@@ -230,7 +292,7 @@ const struct cmd cmd_restore = {
 	.name = "restore",
 	.operands = "LIBRARY [ITEM…]",
 	.summary = "List the trash, or put items back where they were",
-	.options = options,
+	.options = restore_options,
 	.min_operands = 1,
 	.max_operands = -1,
 	.run = run_restore,
@@ -240,7 +302,7 @@ const struct cmd cmd_purge = {
 	.name = "purge",
 	.operands = "LIBRARY [ITEM…]",
 	.summary = "List the trash, or remove items for good",
-	.options = options,
+	.options = purge_options,
 	.min_operands = 1,
 	.max_operands = -1,
 	.run = run_purge,

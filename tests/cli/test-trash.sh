@@ -33,6 +33,21 @@ gives 2 '' "garner restore: either --all or an ITEM ('/two')*" restore -a "$lib"
 gives 0 *'  /two' '' restore "$lib"
 gives 0 '/two' '' restore "$lib" /two
 
+# A tree that rm(1) took apart.
+mkdir -p "$mnt/tree/below/deep"
+echo 1 >"$mnt/tree/one"
+echo 2 >"$mnt/tree/below/deep/two"
+"$GARNER" sync "$lib" || fail "sync"
+rm -r "$mnt/tree"
+gives 0 '/tree' 'garner restore: /tree: 2 more *--recursive*' restore "$lib" /tree
+[ -z "$(ls "$mnt/tree")" ] || fail "more came back than was asked for"
+rmdir "$mnt/tree"
+gives 0 $'/tree\n'* '' restore -r "$lib" /tree
+[ "$(cat "$mnt/tree/one" "$mnt/tree/below/deep/two")" = $'1\n2' ] || fail "restore -r"
+gives 0 '' '' restore "$lib"
+gives 0 '' '' rm -r "$lib" tree
+gives 0 '' '' purge "$lib" tree
+
 # A name that is taken since.
 gives 0 '' '' rm "$lib" two
 mkdir "$mnt/two"
