@@ -228,6 +228,17 @@ static int draft_fallocate(int fd, int mode, uint64_t off, uint64_t len)
 	return result ? -errno : 0;
 }
 
+/* FALLOC_FL_ZERO_RANGE where the filesystem does not have it: a hole reads as zeros, too. */
+static int draft_zero_file(int fd, int mode, uint64_t off, uint64_t len)
+{
+	int err = draft_fallocate(fd, mode, off, len);
+
+	if (err != -EOPNOTSUPP || !(mode & FALLOC_FL_ZERO_RANGE))
+		return err;
+	err = draft_fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off, len);
+	return err ? err : draft_fallocate(fd, mode & FALLOC_FL_KEEP_SIZE, off, len);
+}
+
 /* Zeros in the map, within the size or up to `size`. */
 static int draft_zero_map(struct draft *d, uint64_t off, uint64_t len, bool keep)
 {
@@ -289,7 +300,7 @@ int draft_allocate(struct draft *d, int mode, uint64_t off, uint64_t len)
 	if (err)
 		return err;
 	if (draft_is_plain(d))
-		err = draft_fallocate(fd, mode, off, len);
+		err = draft_zero_file(fd, mode, off, len);
 	else
 		err = draft_allocate_overlay(d, fd, mode, off, len);
 	draft_change_end(d);

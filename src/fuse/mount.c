@@ -104,6 +104,8 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	if (m->opts.writeback && !m->passthrough)
 		want(conn, FUSE_CAP_WRITEBACK_CACHE);
 	m->opts.writeback = conn->want & FUSE_CAP_WRITEBACK_CACHE;
+	if (m->passthrough)
+		library_kernel_clock(m->lib);
 	describe(m);
 	if (m->opts.writeback)
 		library_kernel_stamps(m->lib);

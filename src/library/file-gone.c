@@ -113,6 +113,18 @@ void files_purge_later(struct library *lib, int64_t ino)
 		files_purge(lib, &ino, 1);
 }
 
+void files_linked(struct library *lib, int64_t ino)
+{
+	struct file *f = files_find(lib, ino);
+
+	if (!f)
+		return;
+	file_lock(f);
+	f->orphan = false;
+	f->pins--;
+	file_unlock_drop(f);
+}
+
 void files_unlinked(struct library *lib, int64_t ino)
 {
 	struct file *f = files_find(lib, ino);

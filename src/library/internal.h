@@ -30,6 +30,7 @@ struct library {
 	int instance_fd;      /* LIBRARY/instances, with this instance's byte locked: instance.h */
 	bool registered;      /* the instance has its row */
 	bool kernel_stamps;   /* library_kernel_stamps() was called; atomic */
+	bool kernel_clock;    /* library_kernel_clock() was called; atomic */
 	uint8_t id[16];       /* of the library, for life */
 	uint8_t instance[16]; /* of this opening */
 	struct library_settings settings;
@@ -91,6 +92,8 @@ int recover_give_up(struct library *lib, uint64_t *count);
  * any thread.
  */
 void files_unlinked(struct library *lib, int64_t ino);
+/* After a node without a name was given one. */
+void files_linked(struct library *lib, int64_t ino);
 
 /* Whether the inode is open in this process; then its rows must stay. Any thread. */
 bool files_is_open(struct library *lib, int64_t ino);

@@ -184,6 +184,11 @@ void library_kernel_stamps(struct library *lib)
 	__atomic_store_n(&lib->kernel_stamps, true, __ATOMIC_RELAXED);
 }
 
+void library_kernel_clock(struct library *lib)
+{
+	__atomic_store_n(&lib->kernel_clock, true, __ATOMIC_RELAXED);
+}
+
 bool library_has_kernel_stamps(const struct library *lib)
 {
 	return __atomic_load_n(&lib->kernel_stamps, __ATOMIC_RELAXED);
@@ -191,7 +196,9 @@ bool library_has_kernel_stamps(const struct library *lib)
 
 int64_t library_now_ns(const struct library *lib)
 {
-	return library_has_kernel_stamps(lib) ? time_file_ns() : time_now_ns();
+	bool kernel = __atomic_load_n(&lib->kernel_clock, __ATOMIC_RELAXED);
+
+	return kernel || library_has_kernel_stamps(lib) ? time_file_ns() : time_now_ns();
 }
 
 const struct library_settings *library_settings(const struct library *lib)

@@ -96,6 +96,12 @@ bool library_read_only(const struct library *lib);
  */
 void library_kernel_stamps(struct library *lib);
 
+/*
+ * From now on what is stamped here goes by the kernel's clock for files, so that the stamps that a disk's filesystem gives to files that are passed through are
+ * in order with ours. Before the first change.
+ */
+void library_kernel_clock(struct library *lib);
+
 /* Whether it was called. */
 bool library_has_kernel_stamps(const struct library *lib);
 

@@ -237,7 +237,7 @@ void sealer_item_busy(struct sealer *s, int64_t ino, bool again)
 	struct sealer_item *item = sealer_find_locked(s, ino);
 
 	assert(item && item->running);
-	s->skips++;
+	s->skips += again;
 	if (again)
 		sealer_again_locked(s, item, sealer_pause(item));
 	else

@@ -35,7 +35,7 @@ bool sealer_purge(struct library *lib, int64_t ino);
 /*
  * Waits until everything that was written and closed before the call is sealed and what was
  * unlinked is gone, no longer than until time_mono_ns() is `deadline_ns`. *skipped (may be NULL):
- * files that were left out because someone has them open for writing or mapped. 0, -ETIMEDOUT,
+ * files that were left out because someone has them mapped; those that are open for writing come besides. 0, -ETIMEDOUT,
  * -ECANCELED (the library closes), -ENOTCONN (no sealer runs), or the error of the last draft that
  * could not be sealed.
  */

@@ -75,6 +75,8 @@ int tree_link(struct library *lib, const struct actor *who, int64_t ino, int64_t
 
 	if (!err)
 		err = tree_run(lib, who, tree_link_plan, &link);
+	if (!err && !link.node.nlink)
+		files_linked(lib, ino);
 	return err ? err : tree_get(lib, ino, out);
 }
 

@@ -12,6 +12,7 @@ make_repository() {
 	git init -q "$1"
 	git -C "$1" config user.name tester
 	git -C "$1" config user.email tester@example.org
+	git -C "$1" config gc.auto 0 # else it may pack in the background what is being cloned
 	for ((i = 0; i < count; i++)); do
 		[ $((i % 50)) -eq 0 ] && mkdir -p "$1/d$((i / 50))/sub"
 		echo "file $i $RANDOM" >"$1/d$((i / 50))/sub/f$i"
@@ -21,6 +22,7 @@ make_repository() {
 
 try_git() {
 	check "git clone" git clone -q "$work/repo" "$mnt/clone"
+	git -C "$mnt/clone" config gc.auto 0
 	check "git fsck" git -C "$mnt/clone" fsck --no-progress --no-dangling
 	check_is "git status" "" "$(git -C "$mnt/clone" status --porcelain)"
 	echo change >>"$mnt/clone/d0/sub/f0"

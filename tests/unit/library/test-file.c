@@ -268,7 +268,6 @@ START_TEST(an_unnamed_file_can_get_a_name)
 	ck_assert_int_eq(file_write(f, "lost", 4, 0), 4);
 	lab_close_file(f, O_RDWR);
 	lab_sync(&lab);
-	lab_sync(&lab);
 	lab_holds(&lab, kept.ino, (const uint8_t *)"named", 5);
 	ck_assert_int_ne(lab_node(&lab, kept.ino).object, 0);
 	ck_assert_int_eq(tree_get(lab.lib, lost.ino, &lost), -ENOENT);

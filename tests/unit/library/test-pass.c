@@ -61,6 +61,7 @@ START_TEST(what_is_written_without_asking_is_found)
 
 	lab_make(&lab, NULL, LAB_LAZY);
 	lab_open(&lab);
+	library_kernel_clock(lab.lib);
 	struct file *f = lab_create(&lab, "a", &node);
 	int fd = pass(f, O_RDWR);
 
