@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <utlist.h>
 
 enum {
@@ -352,6 +353,17 @@ struct sealer_found {
 	size_t count;
 };
 
+/*
+ * A draft of this process is queued by its last close; seen here it may be one whose node was made a moment ago and that its maker has yet to open.
+ */
+static bool sealer_is_ours(const struct sealer *s, const struct meta_row *row)
+{
+	size_t len;
+	const void *owner = meta_row_bytes(row, 4, &len);
+
+	return owner && len == sizeof(s->lib->instance) && !memcmp(owner, s->lib->instance, len);
+}
+
 static int sealer_found(void *arg, const struct meta_row *row)
 {
 	struct sealer_found *found = arg;
@@ -359,6 +371,8 @@ static int sealer_found(void *arg, const struct meta_row *row)
 
 	found->last = meta_row_int(row, 0);
 	found->count++;
+	if (sealer_is_ours(s, row))
+		return 0;
 	lock_lock(&s->lock);
 	if (!sealer_find_locked(s, meta_row_int(row, 1)))
 		sealer_put_locked(s, meta_row_int(row, 1), (uint64_t)meta_row_int(row, 2), false,
