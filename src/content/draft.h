@@ -88,8 +88,8 @@ int draft_fd(const struct draft *d);
  *   draft_unseal       copies, makes the copy durable and adds to `op`: all chunks in `home` have their place in the copy, `home` is a draft. On 0 *copy is
  *                      for the second step. -EAGAIN when applying `op`: the blob is no home any more, or someone works on it. -ENOSPC, -EIO, …
  *   draft_unsealed     `applied`: *out is the draft, and every view of what was in `home` reads the copy. Makes the metadata durable first, since the bytes
- *                      may change from now on. Else gives the copy back. Takes *copy either way. On failure after `applied` the file must not be written: the caller
- *                      detaches it again. Errors of meta_sync(), blobs_stand_in(), draft_open().
+ *                      may change from now on. Else gives the copy back. Takes *copy either way. On failure after `applied` the file must not be written while it
+ *                      is passed: readers of the old content may have it. Errors of meta_sync(), blobs_stand_in(), draft_open().
  */
 int draft_unseal(struct content *c, int64_t home, uint64_t size, struct draft **copy,
 		 struct meta_op *op);

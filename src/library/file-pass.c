@@ -247,6 +247,7 @@ static int unseal_check(struct file *f, int64_t home)
 	return rc;
 }
 
+/* What fails after the rows were applied leaves a file that refuses changes while it is passed: unseal_check() finds its content elsewhere. */
 static int unseal(struct file *f, int64_t home, struct draft **out)
 {
 	struct draft *copy = NULL;
