@@ -7,43 +7,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "cmd.h"
-#include "library/control.h"
-
-/* One open library and who changes it. */
-struct change {
-	const struct cmd *cmd;
-	struct library *lib;
-	struct actor who;
-};
-
-static int begin(struct change *c, const struct cmd *cmd, const char *library)
-{
-	int code;
-
-	*c = (struct change){ .cmd = cmd, .who = cmd_actor() };
-	c->lib = cmd_open(cmd, library, 0, &code);
-	return code;
-}
-
-static void end(struct change *c)
-{
-	library_changed(c->lib);
-	library_close(c->lib);
-}
+#include "cmd-change.h"
 
 enum { KEY_PARENTS = 'p', KEY_RECURSIVE = 'r', KEY_FORCE = 'f', KEY_NO_CLOBBER = 'n' };
 
 /* mkdir */
-
-/* cmd_fail_path() with what can be said of a change of the tree. */
-static int tell(const struct change *c, const char *path, int err)
-{
-	if (err == -EINVAL && path[strspn(path, "/")] == '\0')
-		return cmd_refuse(c->cmd, CMD_FAILED, path,
-				  "the top folder cannot be made, moved or removed");
-	return cmd_fail_path(c->cmd, c->lib, path, err);
-}
 
 static int tell_mkdir(const struct change *c, const char *path, int err)
 {
@@ -54,7 +22,7 @@ static int tell_mkdir(const struct change *c, const char *path, int err)
 				  "the folder to make it in does not exist; --parents makes it");
 	if (err == -EINVAL && !tree_resolve(c->lib, path, &n))
 		err = -EEXIST;
-	return tell(c, path, err);
+	return change_tell(c, path, err);
 }
 
 static int make_folder(struct change *c, const char *path, struct node *out)
@@ -109,7 +77,7 @@ static int run_mkdir(const struct cmd *cmd, int argc, char **argv)
 		parents = parents || key == KEY_PARENTS;
 	if (key == CMD_STOP)
 		return l.exit;
-	code = begin(&c, cmd, l.argv[0]);
+	code = change_begin(&c, cmd, l.argv[0]);
 	if (code)
 		return code;
 	for (int i = 1; i < l.argc; i++) {
@@ -118,7 +86,7 @@ static int run_mkdir(const struct cmd *cmd, int argc, char **argv)
 
 		code = code ? code : one;
 	}
-	end(&c);
+	change_end(&c);
 	return code;
 }
 
@@ -139,45 +107,13 @@ const struct cmd cmd_mkdir = {
 
 /* mv */
 
-struct place {
-	int64_t parent;
-	const char *name;
-	size_t len;
-};
-
-static int find_place(struct library *lib, const char *path, struct place *out)
-{
-	struct node parent;
-	int err = tree_resolve_parent(lib, path, &parent, &out->name, &out->len);
-
-	if (!err)
-		out->parent = parent.ino;
-	return err;
-}
-
-/* Where FROM goes: into TO if that is a folder, else under the name TO. */
-static int find_target(struct library *lib, const struct place *from, const char *to,
-		       struct place *out)
-{
-	struct node n;
-	int err = tree_resolve(lib, to, &n);
-
-	if (!err && n.kind == NODE_FOLDER) {
-		*out = (struct place){ .parent = n.ino, .name = from->name, .len = from->len };
-		return 0;
-	}
-	if (err && err != -ENOENT)
-		return err;
-	return find_place(lib, to, out);
-}
-
 static int move(struct change *c, const char *from, const char *to, unsigned flags)
 {
-	struct place old, new;
-	int err = find_place(c->lib, from, &old);
+	struct change_place old, new;
+	int err = change_find(c->lib, from, &old);
 
 	if (!err)
-		err = find_target(c->lib, &old, to, &new);
+		err = change_find_target(c->lib, &old, to, &new);
 	if (!err)
 		err = tree_rename(c->lib, &c->who, old.parent, old.name, old.len, new.parent,
 				  new.name, new.len, flags);
@@ -209,17 +145,16 @@ static int tell_mv(const struct change *c, const char *from, const char *to, int
 	default:
 		break;
 	}
-	return tell(c, from, err);
+	return change_tell(c, from, err);
 }
 
 /* An exit code: that of the first failure. */
 static int move_all(struct change *c, int count, char **from, const char *to, unsigned flags)
 {
-	struct node n;
-	int code = CMD_OK;
+	int code = count > 1 ? change_need_folder(c, to, "no folder to move several into") : CMD_OK;
 
-	if (count > 1 && (tree_resolve(c->lib, to, &n) || n.kind != NODE_FOLDER))
-		return cmd_refuse(c->cmd, CMD_NOT_FOUND, to, "no folder to move several into");
+	if (code)
+		return code;
 	for (int i = 0; i < count; i++) {
 		int one = tell_mv(c, from[i], to, move(c, from[i], to, flags));
 
@@ -240,11 +175,11 @@ static int run_mv(const struct cmd *cmd, int argc, char **argv)
 		flags = key == KEY_NO_CLOBBER ? RENAME_NOREPLACE : flags;
 	if (key == CMD_STOP)
 		return l.exit;
-	code = begin(&c, cmd, l.argv[0]);
+	code = change_begin(&c, cmd, l.argv[0]);
 	if (code)
 		return code;
 	code = move_all(&c, l.argc - 2, l.argv + 1, l.argv[l.argc - 1], flags);
-	end(&c);
+	change_end(&c);
 	return code;
 }
 
@@ -267,9 +202,9 @@ const struct cmd cmd_mv = {
 
 static int remove_path(struct change *c, const char *path, bool recursive)
 {
-	struct place at;
+	struct change_place at;
 	struct node n;
-	int err = find_place(c->lib, path, &at);
+	int err = change_find(c->lib, path, &at);
 
 	if (!err)
 		err = tree_lookup(c->lib, at.parent, at.name, at.len, &n);
@@ -289,7 +224,7 @@ static int tell_rm(const struct change *c, const char *path, bool force, int err
 	if (err == -EISDIR)
 		return cmd_refuse(c->cmd, CMD_FAILED, path,
 				  "a folder; --recursive moves it to the trash with what is in it");
-	return tell(c, path, err);
+	return change_tell(c, path, err);
 }
 
 static int run_rm(const struct cmd *cmd, int argc, char **argv)
@@ -306,7 +241,7 @@ static int run_rm(const struct cmd *cmd, int argc, char **argv)
 	}
 	if (key == CMD_STOP)
 		return l.exit;
-	code = begin(&c, cmd, l.argv[0]);
+	code = change_begin(&c, cmd, l.argv[0]);
 	if (code)
 		return code;
 	for (int i = 1; i < l.argc; i++) {
@@ -315,7 +250,7 @@ static int run_rm(const struct cmd *cmd, int argc, char **argv)
 
 		code = code ? code : one;
 	}
-	end(&c);
+	change_end(&c);
 	return code;
 }
 

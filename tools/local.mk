@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 bin_PROGRAMS += garner
 garner_SOURCES = \
+	tools/cmd-change.c \
+	tools/cmd-change.h \
 	tools/cmd-doctor.c \
 	tools/cmd-du.c \
 	tools/cmd-export.c \
