@@ -11,6 +11,7 @@ declare -gA _garner_options=(
 	[ls]='-l --long -R --recursive -0 --zero -j --json'
 	[stat]='-j --json'
 	[mkdir]='-p --parents'
+	[cp]='-r --recursive -n --no-clobber'
 	[mv]='-n --no-clobber'
 	[rm]='-r --recursive -f --force'
 	[restore]='-a --all -r --recursive -j --json'
@@ -24,7 +25,7 @@ declare -gA _garner_options=(
 	[doctor]='-j --json'
 )
 
-_garner_commands='init mount umount status sync ls stat mkdir mv rm restore purge history du import export gc fsck doctor'
+_garner_commands='init mount umount status sync ls stat mkdir cp mv rm restore purge history du import export gc fsck doctor'
 
 _garner_mount_options='ro rw remount allow_other noallow_other relatime noatime
 	strictatime uid= gid= umask= dev nodev suid nosuid exec noexec writeback
@@ -138,7 +139,7 @@ _garner_operand() {
 		_garner_paths "$3" "$4"
 		[[ $2 -gt 1 ]] && _garner_files f "$4"
 		;;
-	history:1 | ls:* | stat:* | mv:* | rm:* | du:*) _garner_paths "$3" "$4" ;;
+	history:1 | ls:* | stat:* | cp:* | mv:* | rm:* | du:*) _garner_paths "$3" "$4" ;;
 	esac
 }
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 dist_man_MANS += \
 	man/garner.1 \
+	man/garner-cp.1 \
 	man/garner-doctor.1 \
 	man/garner-du.1 \
 	man/garner-export.1 \

@@ -3,6 +3,7 @@ bin_PROGRAMS += garner
 garner_SOURCES = \
 	tools/cmd-change.c \
 	tools/cmd-change.h \
+	tools/cmd-copy.c \
 	tools/cmd-doctor.c \
 	tools/cmd-du.c \
 	tools/cmd-export.c \

@@ -13,6 +13,8 @@ liblibrary_a_SOURCES = \
 	src/library/control-request.c \
 	src/library/control.c \
 	src/library/control.h \
+	src/library/copy.c \
+	src/library/copy.h \
 	src/library/file-change.c \
 	src/library/file-copy.c \
 	src/library/file-gone.c \

@@ -11,6 +11,7 @@ LINT_SHELL += \
 	tests/cli/test-man.sh
 
 MOUNT_SHELL += \
+	tests/cli/test-copy.sh \
 	tests/cli/test-export.sh \
 	tests/cli/test-mount.sh \
 	tests/cli/test-names.sh \

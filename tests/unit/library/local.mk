@@ -26,6 +26,8 @@ UNIT_TESTS += tests/unit/library/test-identity
 tests_unit_library_test_identity_LDADD = $(UNIT_LIBRARY_LIBS)
 UNIT_TESTS += tests/unit/library/test-tree-trash
 tests_unit_library_test_tree_trash_LDADD = $(UNIT_LIBRARY_LIBS)
+UNIT_TESTS += tests/unit/library/test-copy
+tests_unit_library_test_copy_LDADD = $(UNIT_LIBRARY_LIBS)
 UNIT_TESTS += tests/unit/library/test-journal
 tests_unit_library_test_journal_LDADD = $(UNIT_LIBRARY_LIBS)
 
