@@ -3,18 +3,22 @@
  * Times what a user does with files in one folder, once each, and prints a line "NAME RATE UNIT" for each. bench/bench-mount runs it in turn on
  * the native disk and on mounts, and compares.
  *
- *	bench-files DIR [--size MIB] [--files N]
+ *	bench-files DIR [--size MIB] [--files N] [--mount]
+ *
+ * --mount: DIR is in a FUSE mount, so "backing" is measured with the caches of the disk below alone.
  */
 #include "config.h"
 
 #include <fcntl.h>
 #include <getopt.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,6 +28,7 @@
 static const char *dir;
 static size_t size_mib = 256;
 static unsigned files = 5000;
+static bool in_mount;
 static char *block;
 
 static double now(void)
@@ -166,28 +171,21 @@ static void write_mapped(void)
 	unlink(path_of("random"));
 }
 
-/* Needs root; nothing is said without. */
-static void read_cold(void)
+/* Needs root: whether it could be done. */
+static bool drop_caches(void)
 {
 	int drop = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
-	double start;
-	int fd;
 
 	sync();
 	if (drop < 0)
-		return;
+		return false;
 	if (write(drop, "3", 1) != 1)
 		die("drop_caches");
 	close(drop);
-	start = now();
-	fd = open_big(O_RDONLY);
-	while (read(fd, block, MIB) > 0)
-		continue;
-	close(fd);
-	report("read-1MiB-cold", (double)size_mib, now() - start, "MiB/s");
+	return true;
 }
 
-static void read_big(void)
+static void read_whole(const char *name)
 {
 	double start = now();
 	int fd = open_big(O_RDONLY);
@@ -195,13 +193,12 @@ static void read_big(void)
 	while (read(fd, block, MIB) > 0)
 		continue;
 	close(fd);
-	report("read-1MiB-warm", (double)size_mib, now() - start, "MiB/s");
+	report(name, (double)size_mib, now() - start, "MiB/s");
 }
 
-static void read_random(void)
+static void read_at_random(const char *name, unsigned count, uint64_t seed)
 {
-	const unsigned count = 20000;
-	uint64_t state = 7;
+	uint64_t state = seed;
 	double start = now();
 	int fd = open_big(O_RDONLY);
 
@@ -210,7 +207,31 @@ static void read_random(void)
 			  (off_t)(draw(&state) % (size_mib * MIB / PAGE)) * PAGE) != PAGE)
 			die("pread");
 	close(fd);
-	report("read-4KiB-random", count, now() - start, "/s");
+	report(name, count, now() - start, "/s");
+}
+
+/* A mount's cache is let go of, that of the file below stays. */
+static void drop_mount(void)
+{
+	int fd = open_big(O_RDONLY);
+
+	if (in_mount && posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED))
+		die("fadvise");
+	close(fd);
+}
+
+static void read_all(void)
+{
+	if (drop_caches())
+		read_whole("read-1MiB-cold");
+	read_whole("read-1MiB-warm");
+	drop_mount();
+	read_whole("read-1MiB-backing");
+	read_at_random("read-4KiB-random", 20000, 7);
+	drop_mount();
+	read_at_random("read-4KiB-random-backing", 20000, 11);
+	if (drop_caches())
+		read_at_random("read-4KiB-random-cold", 4000, 13);
 }
 
 static void read_mapped(void)
@@ -312,6 +333,82 @@ static void rename_files(void)
 	report("rename", files, now() - start, "/s");
 }
 
+enum { JOBS = 4 };
+
+/* Job J of JOBS; each does its part of what is named in the call. */
+static void job_read(unsigned j)
+{
+	uint64_t state = 100 + j;
+	int fd = open_big(O_RDONLY);
+
+	for (unsigned i = 0; i < 50000; i++)
+		if (pread(fd, block, PAGE,
+			  (off_t)(draw(&state) % (size_mib * MIB / PAGE)) * PAGE) != PAGE)
+			die("pread");
+	close(fd);
+}
+
+static void job_create(unsigned j)
+{
+	for (unsigned i = j; i < files; i += JOBS) {
+		int fd = open(file_of("j", i), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
+
+		memcpy(block, &i, sizeof i);
+		if (fd < 0 || write(fd, block, PAGE) != PAGE || close(fd))
+			die("create");
+	}
+}
+
+static void job_open(unsigned j)
+{
+	for (unsigned i = j; i < files; i += JOBS) {
+		int fd = open(file_of("j", i), O_RDONLY | O_CLOEXEC);
+
+		if (fd < 0 || read(fd, block, PAGE) != PAGE || close(fd))
+			die("read");
+	}
+}
+
+static void job_unlink(unsigned j)
+{
+	for (unsigned i = j; i < files; i += JOBS)
+		if (unlink(file_of("j", i)))
+			die("unlink");
+}
+
+/* The rate of all jobs together. */
+static void in_jobs(const char *name, void (*job)(unsigned j), double amount)
+{
+	double start = now();
+	int status;
+
+	fflush(stdout);
+	for (unsigned j = 0; j < JOBS; j++) {
+		pid_t pid = fork();
+
+		if (pid < 0)
+			die("fork");
+		if (pid == 0) {
+			job(j);
+			_exit(0);
+		}
+	}
+	for (unsigned j = 0; j < JOBS; j++)
+		if (wait(&status) < 0 || status) {
+			fprintf(stderr, "bench-files: a job of %s failed\n", name);
+			exit(1);
+		}
+	report(name, amount, now() - start, "/s");
+}
+
+static void all_jobs(void)
+{
+	in_jobs("read-4KiB-random-4-jobs", job_read, JOBS * 50000);
+	in_jobs("create-4KiB-4-jobs", job_create, files);
+	in_jobs("open-read-4KiB-close-4-jobs", job_open, files);
+	in_jobs("unlink-4-jobs", job_unlink, files);
+}
+
 static void unlink_files(void)
 {
 	double start = now();
@@ -328,6 +425,7 @@ int main(int argc, char **argv)
 {
 	static const struct option longs[] = { { "size", 1, NULL, 's' },
 					       { "files", 1, NULL, 'f' },
+					       { "mount", 0, NULL, 'm' },
 					       { 0 } };
 	int key;
 
@@ -336,19 +434,19 @@ int main(int argc, char **argv)
 			size_mib = strtoul(optarg, NULL, 10);
 		else if (key == 'f')
 			files = (unsigned)strtoul(optarg, NULL, 10);
+		else if (key == 'm')
+			in_mount = true;
 		else
 			return 2;
 	}
 	block = malloc(MIB);
 	if (argc - optind != 1 || !block || !size_mib || !files) {
-		fprintf(stderr, "usage: bench-files DIR [--size MIB] [--files N]\n");
+		fprintf(stderr, "usage: bench-files DIR [--size MIB] [--files N] [--mount]\n");
 		return 2;
 	}
 	dir = argv[optind];
 	write_big();
-	read_cold();
-	read_big();
-	read_random();
+	read_all();
 	read_mapped();
 	write_small();
 	write_random();
@@ -360,6 +458,7 @@ int main(int argc, char **argv)
 	stat_all("stat-warm");
 	read_files();
 	rename_files();
+	all_jobs();
 	unlink_files();
 	free(block);
 	return 0;

@@ -10,10 +10,16 @@ bench_bench_meta_LDADD = $(META_LIBS)
 
 # What a mount makes of the disk under it, against that disk; ROUNDS, SIZE, FILES, WORK as bench/bench-mount says.
 EXTRA_PROGRAMS += bench/bench-files
-EXTRA_DIST += bench/bench-mount bench/bench-trees bench/bench-compare bench/bench-import.sh bench/median.awk bench/table.awk bench/compare.awk
+EXTRA_DIST += bench/bench-mount bench/bench-trees bench/bench-compare bench/bench-growth bench/bench-import.sh bench/growth.awk bench/median.awk bench/table.awk bench/compare.awk
 
 .PHONY: bench
 bench: garner bench/bench-files bench/bench-core
 	bench/bench-core
 	GARNER='$(abs_top_builddir)/garner' BENCH_FILES='$(abs_top_builddir)/bench/bench-files' \
 		$(top_srcdir)/bench/bench-mount
+
+# How it grows from 10 000 to 1 000 000 files; COUNTS, ROUNDS, FILES, WORK as bench/bench-growth says. Takes some ten minutes and 5 GiB.
+.PHONY: bench-growth
+bench-growth: garner bench/bench-files
+	GARNER='$(abs_top_builddir)/garner' BENCH_FILES='$(abs_top_builddir)/bench/bench-files' \
+		$(top_srcdir)/bench/bench-growth
