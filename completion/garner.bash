@@ -28,7 +28,7 @@ declare -gA _garner_options=(
 _garner_commands='init mount umount status sync ls stat mkdir cp mv rm restore purge history du import export gc fsck doctor'
 
 _garner_mount_options='ro rw remount allow_other noallow_other relatime noatime
-	strictatime uid= gid= umask= dev nodev suid nosuid exec noexec writeback
+	strictatime uid= gid= umask= dev nodev suid nosuid exec noexec acl noacl writeback
 	nowriteback threads= nonempty sync dirsync debug'
 
 # Options whose argument is the next word.

@@ -21,6 +21,7 @@ void mount_request_init(struct mount_request *r)
 						  .dev = root,
 						  .suid = root,
 						  .exec = true,
+						  .acl = true,
 						  .passthrough = true,
 						  .writeback = true } };
 }
@@ -50,6 +51,8 @@ static const struct word words[] = {
 	{ "nosuid", FIELD(suid), false },
 	{ "exec", FIELD(exec), true },
 	{ "noexec", FIELD(exec), false },
+	{ "acl", FIELD(acl), true },
+	{ "noacl", FIELD(acl), false },
 	{ "passthrough", FIELD(passthrough), true },
 	{ "nopassthrough", FIELD(passthrough), false },
 	{ "writeback", FIELD(writeback), true },

@@ -20,10 +20,18 @@ static void reply_bytes(fuse_req_t req, int err, const struct buf *b, size_t siz
 		fuse_reply_buf(req, b->data, b->len);
 }
 
+/* Whether an attribute is an ACL, in a mount that shows none. */
+static bool is_hidden(fuse_req_t req, const char *name)
+{
+	return !mount_of(req)->opts.acl && strncmp(name, "system.posix_acl_", 17) == 0;
+}
+
 static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
 	struct buf value = BUF_INIT;
-	int err = tree_xattr_get(mount_of(req)->lib, (int64_t)ino, name, &value);
+	int err = is_hidden(req, name)
+			  ? -EOPNOTSUPP
+			  : tree_xattr_get(mount_of(req)->lib, (int64_t)ino, name, &value);
 
 	/*
 	 * ls(1) asks every file for its label, but after this answer no other of the filesystem. Where labels mean
@@ -35,11 +43,26 @@ static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t
 	buf_release(&value);
 }
 
+static void drop_hidden(fuse_req_t req, struct buf *names)
+{
+	size_t kept = 0;
+
+	for (size_t at = 0, len; at < names->len; at += len) {
+		len = strlen(names->data + at) + 1;
+		if (is_hidden(req, names->data + at))
+			continue;
+		memmove(names->data + kept, names->data + at, len);
+		kept += len;
+	}
+	names->len = kept;
+}
+
 static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
 	struct buf names = BUF_INIT;
 	int err = tree_xattr_list(mount_of(req)->lib, (int64_t)ino, &names);
 
+	drop_hidden(req, &names);
 	reply_bytes(req, err, &names, size);
 	buf_release(&names);
 }
@@ -69,6 +92,10 @@ static void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const 
 {
 	struct actor who = mount_actor(req);
 
+	if (is_hidden(req, name)) {
+		mount_reply_err(req, -EOPNOTSUPP);
+		return;
+	}
 	if (strcmp(name, "system.posix_acl_access") == 0 && kills_sgid(req, (int64_t)ino))
 		flags |= TREE_XATTR_KILL_SGID;
 	mount_reply_err(req, tree_xattr_set(mount_of(req)->lib, &who, (int64_t)ino, name, value,
@@ -79,7 +106,9 @@ static void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
 	struct actor who = mount_actor(req);
 
-	mount_reply_err(req, tree_xattr_remove(mount_of(req)->lib, &who, (int64_t)ino, name));
+	mount_reply_err(req, is_hidden(req, name) ? -EOPNOTSUPP
+						  : tree_xattr_remove(mount_of(req)->lib, &who,
+								      (int64_t)ino, name));
 }
 
 void mount_add_xattr_ops(struct fuse_lowlevel_ops *ops)

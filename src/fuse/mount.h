@@ -19,6 +19,7 @@ enum mount_atime { MOUNT_RELATIME, MOUNT_NOATIME, MOUNT_STRICTATIME };
 struct mount_options {
 	bool read_only;
 	bool allow_other; /* users other than the one who mounts may use it */
+	bool acl; /* POSIX ACLs are shown, and count; else they are kept as they are, unseen */
 	bool passthrough; /* the kernel reads and writes the disk's files by itself where it can; excludes write-back */
 	bool writeback; /* the kernel gathers writes in its page cache */
 	bool dev, suid; /* special files work, set-uid counts (root only) */

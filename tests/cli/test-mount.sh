@@ -71,6 +71,19 @@ gives 7 '' 'garner mount: mount: was mounted read-only; to write, *' mount -o re
 gives 0 *$'\nmounted:   '"$mnt, read-only or not answering" '' status library
 gives 0 '' '' umount mount
 
+# ACLs that are not shown stay.
+mount_library
+touch "$mnt/guarded" && setfacl -m u:1234:r "$mnt/guarded" && setfattr -n user.a -v b "$mnt/guarded" || fail "setfacl"
+remount_library noacl
+check_is "attributes without ACLs" user.a "$(getfattr --absolute-names -m - "$mnt/guarded" | sed -n 2p)"
+check_not "getfattr of an ACL with noacl" getfattr -n system.posix_acl_access "$mnt/guarded"
+check_not "setfacl with noacl" setfacl -m u:1234:rw "$mnt/guarded"
+check_not "setfacl -b with noacl" setfattr -x system.posix_acl_access "$mnt/guarded"
+remount_library
+check_is "the ACL" user:1234:r-- "$(getfacl -cp "$mnt/guarded" | grep 1234)"
+rm "$mnt/guarded"
+unmount_library
+
 # Without a mount, sync seals by itself.
 mount_library
 echo new >"$mnt/unsealed"
