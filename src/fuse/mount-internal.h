@@ -27,6 +27,8 @@ struct mount {
 	bool mounted;
 	void (*ready)(void *arg);
 	void *ready_arg;
+	atomic_bool agreed; /* what is asked of the kernel was said; `ready` is due */
+	bool served; /* the kernel took it; written by one worker, read after all have ended */
 	pthread_t *workers;
 	int worker_count;
 	atomic_int workers_alive;

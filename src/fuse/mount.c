@@ -53,10 +53,42 @@ void mount_reply_err(fuse_req_t req, int err)
 	fuse_reply_err(req, err_errno(err));
 }
 
-static void want(struct fuse_conn_info *conn, unsigned caps)
+/*
+ * What is asked of the kernel, one FUSE_CAP_* or several. libfuse 3.17 has calls for it, and where these were used it refuses to
+ * mount if anything was set in the old fields as well.
+ */
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 17)
+static void want(struct fuse_conn_info *conn, uint64_t caps)
 {
-	conn->want |= conn->capable & caps;
+	for (uint64_t rest = caps; rest; rest &= rest - 1)
+		fuse_set_feature_flag(conn, rest & -rest);
 }
+
+static void refuse(struct fuse_conn_info *conn, uint64_t caps)
+{
+	fuse_unset_feature_flag(conn, caps);
+}
+
+static bool wanted(const struct fuse_conn_info *conn, uint64_t cap)
+{
+	return conn->want_ext & cap;
+}
+#else
+static void want(struct fuse_conn_info *conn, uint64_t caps)
+{
+	conn->want |= conn->capable & (unsigned)caps;
+}
+
+static void refuse(struct fuse_conn_info *conn, uint64_t caps)
+{
+	conn->want &= ~(unsigned)caps;
+}
+
+static bool wanted(const struct fuse_conn_info *conn, uint64_t cap)
+{
+	return conn->want & (unsigned)cap;
+}
+#endif
 
 /* What `garner status` says of the mount. */
 static void describe(struct mount *m)
@@ -98,14 +130,13 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 			   FUSE_CAP_EXPLICIT_INVAL_DATA);
 	if (m->opts.acl)
 		want(conn, FUSE_CAP_POSIX_ACL);
-	conn->want &= ~(unsigned)(FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_ASYNC_DIO |
-				  FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
-				  FUSE_CAP_SPLICE_MOVE | FUSE_CAP_POSIX_LOCKS |
-				  FUSE_CAP_FLOCK_LOCKS);
+	refuse(conn, FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_ASYNC_DIO | FUSE_CAP_SPLICE_READ |
+			     FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE | FUSE_CAP_POSIX_LOCKS |
+			     FUSE_CAP_FLOCK_LOCKS);
 	m->passthrough = want_passthrough(m, conn);
 	if (m->opts.writeback && !m->passthrough)
 		want(conn, FUSE_CAP_WRITEBACK_CACHE);
-	m->opts.writeback = conn->want & FUSE_CAP_WRITEBACK_CACHE;
+	m->opts.writeback = wanted(conn, FUSE_CAP_WRITEBACK_CACHE);
 	if (m->passthrough)
 		library_kernel_clock(m->lib);
 	describe(m);
@@ -114,9 +145,7 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	conn->time_gran = 1;
 	conn->max_background = 64;
 	conn->congestion_threshold = 48;
-	if (m->ready)
-		m->ready(m->ready_arg);
-	m->ready = NULL;
+	atomic_store(&m->agreed, true);
 }
 
 static const struct fuse_lowlevel_ops *operations(void)
@@ -265,6 +294,17 @@ void mount_free(struct mount *m)
 	free(m);
 }
 
+/* After the first request, INIT, was answered: libfuse may still have found fault with what we asked of the kernel. */
+static void tell_ready(struct mount *m)
+{
+	if (!atomic_load_explicit(&m->agreed, memory_order_relaxed) ||
+	    !atomic_exchange(&m->agreed, false) || fuse_session_exited(m->se))
+		return;
+	m->served = true;
+	if (m->ready)
+		m->ready(m->ready_arg);
+}
+
 static void *work(void *arg)
 {
 	struct mount *m = arg;
@@ -278,6 +318,7 @@ static void *work(void *arg)
 		if (got <= 0)
 			break;
 		fuse_session_process_buf(m->se, &buf);
+		tell_ready(m);
 	}
 	fuse_session_exit(m->se);
 	free(buf.mem);
@@ -403,7 +444,7 @@ int mount_serve(struct mount *m, void (*ready)(void *arg), void *arg)
 		pthread_kill(m->signals, SIGUSR2);
 		pthread_join(m->signals, NULL);
 	}
-	return err;
+	return err || m->served ? err : -EPROTO;
 }
 
 #define TEXT_OF(x) #x

@@ -48,7 +48,7 @@ int mount_new(struct library *lib, const char *mountpoint, const struct mount_op
 /*
  * Answers requests until the filesystem is unmounted or SIGTERM, SIGINT or SIGHUP asks to end; then everything written is with the library. The calling
  * thread must be the only one (signals are blocked here for all that follow). `ready(arg, 0)` is called once when the kernel has taken the mount up
- * (from a worker thread). Returns 0 or negative errno.
+ * (from a worker thread). Returns 0 or negative errno; -EPROTO when it never was (libfuse has told stderr why).
  */
 int mount_serve(struct mount *m, void (*ready)(void *arg), void *arg);
 
