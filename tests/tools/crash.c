@@ -155,7 +155,7 @@ static int run_writer(const char *dir, const char *log_path, uint64_t seed)
 		return 2;
 	}
 	random_state = seed;
-	for (;;) {
+	for (unsigned removed = 0; removed < FILES;) {
 		unsigned file = draw() % FILES;
 		struct file_state *s = &states[file];
 
@@ -171,10 +171,13 @@ static int run_writer(const char *dir, const char *log_path, uint64_t seed)
 			if (unlink(path))
 				stop_on("unlink");
 			s->removed = true;
+			removed++;
 		} else {
 			write_file(dir, log, file);
 		}
 	}
+	fprintf(stderr, "crash: every file is written and removed, and the filesystem did not die\n");
+	return 2;
 }
 
 static int read_log(const char *path)
