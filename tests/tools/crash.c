@@ -176,7 +176,8 @@ static int run_writer(const char *dir, const char *log_path, uint64_t seed)
 			write_file(dir, log, file);
 		}
 	}
-	fprintf(stderr, "crash: every file is written and removed, and the filesystem did not die\n");
+	fprintf(stderr,
+		"crash: every file is written and removed, and the filesystem did not die\n");
 	return 2;
 }
 
