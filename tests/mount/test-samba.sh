@@ -78,12 +78,24 @@ check "mkdir and put" smb 'mkdir folder; cd folder; put big inside.bin'
 check "in the folder" cmp big "$mnt/folder/inside.bin"
 check "rename" smb 'rename big moved.bin; rename folder moved'
 check "renamed, in the mount" cmp big "$mnt/moved/inside.bin"
+
+# A copy on the server's side, as Windows' Explorer and scopy ask for it, shares what is stored.
+taken() {
+	du -s -k "$lib/blobs" | cut -f 1
+}
+"$GARNER" sync "$lib" || fail "sync"
+before=$(taken)
+check "a copy on the server's side" smb 'scopy moved.bin copied.bin'
+check "the copy" cmp big "$mnt/copied.bin"
+"$GARNER" sync "$lib" || fail "sync"
+[ $(($(taken) - before)) -lt 512 ] || fail "the copy takes $(($(taken) - before)) KiB"
+check "the copy, stored" cmp big "$mnt/copied.bin"
 check_not "the old name" test -e "$mnt/big"
 check_not "a rename over a folder" smb 'rename moved.bin moved'
 check "put over an existing file" smb 'put tree/a/1 moved.bin'
 check "the new content" cmp tree/a/1 "$mnt/moved.bin"
 check "names in any case" smb 'get MOVED.BIN any; ls Moved\*'
-check "delete" smb 'del moved.bin; del moved\inside.bin; rmdir moved'
+check "delete" smb 'del copied.bin; del moved.bin; del moved\inside.bin; rmdir moved'
 check_is "what is left" empty "$(ls "$mnt")"
 check_not "rmdir of what is not there" smb 'rmdir moved'
 
