@@ -4,6 +4,7 @@
 
 #include "content/content-internal.h"
 #include "util/cleanup.h"
+#include "util/pool.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -43,6 +44,9 @@ void content_close(struct content *c)
 {
 	if (!c)
 		return;
+	/* A task may be making drafts. */
+	if (c->pool)
+		pool_drain(c->pool);
 	bundle_set_release(c);
 	draft_pool_release(&c->drafts);
 	view_open_release(&c->views);

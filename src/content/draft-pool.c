@@ -8,6 +8,7 @@
 #include "content/content-internal.h"
 #include "util/err.h"
 #include "util/log.h"
+#include "util/pool.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -16,7 +17,9 @@
 
 enum {
 	DRAFT_BATCH_MIN = 8,
-	DRAFT_BATCH_MAX = 32,
+	DRAFT_BATCH_MAX = 64,
+	DRAFT_LOW = 64,   /* who takes many finds more that were made before there are none, … */
+	DRAFT_MANY = 256, /* … after so many */
 	DRAFT_STALE_MAX = 256,
 	DRAFT_STALE_BYTES = 32 * 1024 * 1024,
 	DRAFT_READY_MAX = 4096, /* more than these are removed */
@@ -59,6 +62,7 @@ static void draft_pool_add_ready(struct draft_pool *p, int64_t id)
 	lock_lock(&p->lock);
 	int err = draft_ids_add(&p->ready, id);
 
+	lock_cond_broadcast(&p->changed);
 	lock_unlock(&p->lock);
 	if (err)
 		log_warn("draft %" PRId64 " is left unused: %s", id, err_text(err));
@@ -98,6 +102,7 @@ static int draft_pool_make(struct content *c)
 	if (err)
 		return err;
 	p->batch = want * 2 < DRAFT_BATCH_MAX ? want * 2 : DRAFT_BATCH_MAX;
+	p->made += want;
 	/* Made from the last on, as they are taken from the end: in the order of their ids. */
 	size_t made = 0;
 
@@ -243,6 +248,56 @@ static int draft_pool_refill_busy(struct content *c)
 	return ready ? 0 : draft_pool_make(c);
 }
 
+/* Makes the pool busy with this thread; false if another thread has it busy and `wait` is not set. */
+static bool draft_pool_begin(struct draft_pool *p, bool wait)
+{
+	lock_lock(&p->lock);
+	while (p->busy && wait)
+		lock_cond_wait(&p->changed, &p->lock);
+	bool mine = !p->busy;
+
+	p->busy = true;
+	lock_unlock(&p->lock);
+	return mine;
+}
+
+static void draft_pool_unfilled(struct draft_pool *p)
+{
+	lock_lock(&p->lock);
+	p->filling = false;
+	lock_unlock(&p->lock);
+}
+
+/* A task: drafts beside those that are ready. */
+static void draft_pool_fill(void *arg)
+{
+	struct content *c = arg;
+	struct draft_pool *p = &c->drafts;
+
+	if (draft_pool_begin(p, false)) {
+		lock_lock(&p->lock);
+		bool spare = p->stale.count >= DRAFT_LOW;
+
+		lock_unlock(&p->lock);
+		/* Who finds none makes some and is told of what fails. */
+		if (spare)
+			draft_pool_clean_busy(c);
+		else
+			(void)draft_pool_make(c);
+		draft_pool_done(p);
+	}
+	draft_pool_unfilled(p);
+}
+
+/* Whether the pool is to be filled, by the caller. */
+static bool draft_pool_low_locked(struct draft_pool *p) LOCK_REQUIRES(&p->lock)
+{
+	bool low = !p->filling && !p->busy && p->ready.count < DRAFT_LOW && p->made >= DRAFT_MANY;
+
+	p->filling |= low;
+	return low;
+}
+
 int draft_pool_take(struct content *c, int64_t *blob)
 {
 	struct draft_pool *p = &c->drafts;
@@ -262,21 +317,12 @@ int draft_pool_take(struct content *c, int64_t *blob)
 	}
 	if (!err)
 		*blob = p->ready.ids[--p->ready.count];
+	bool fill = !err && c->pool && draft_pool_low_locked(p);
+
 	lock_unlock(&p->lock);
+	if (fill && pool_try_submit(c->pool, draft_pool_fill, c))
+		draft_pool_unfilled(p);
 	return err;
-}
-
-/* Makes the pool busy with this thread; false if another thread has it busy and `wait` is not set. */
-static bool draft_pool_begin(struct draft_pool *p, bool wait)
-{
-	lock_lock(&p->lock);
-	while (p->busy && wait)
-		lock_cond_wait(&p->changed, &p->lock);
-	bool mine = !p->busy;
-
-	p->busy = true;
-	lock_unlock(&p->lock);
-	return mine;
 }
 
 void draft_pool_clean(struct content *c)

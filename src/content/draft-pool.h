@@ -26,11 +26,13 @@ struct draft_ids {
 struct draft_pool {
 	struct lock lock; /* guards what follows */
 	struct lock_cond changed;
-	bool busy; /* one thread makes, takes over or empties drafts */
+	bool busy;    /* one thread makes, takes over or empties drafts */
+	bool filling; /* a task is to make some */
 	bool adopted;
 	struct draft_ids ready, stale;
 	uint64_t stale_bytes;
 	size_t batch; /* drafts that are made at once */
+	size_t made;  /* so far; both are of the thread that has the pool busy */
 };
 
 /* An empty pool, ended with draft_pool_release(). */
