@@ -31,6 +31,7 @@ struct library {
 	bool registered;      /* the instance has its row */
 	bool kernel_stamps;   /* library_kernel_stamps() was called; atomic */
 	bool kernel_clock;    /* library_kernel_clock() was called; atomic */
+	uint64_t changes;     /* operations of the tree so far; atomic */
 	uint8_t id[16];       /* of the library, for life */
 	uint8_t instance[16]; /* of this opening */
 	struct library_settings settings;

@@ -23,8 +23,7 @@ enum {
 	SEALER_BATCH = 256,           /* drafts sealed in one operation */
 	SEALER_SMALL_BYTES = 4 << 20, /* larger drafts are sealed alone */
 	SEALER_BATCH_BYTES = 32 << 20,
-	SEALER_CROWD =
-		512, /* when more than these wait, the delay is not kept: each holds a draft's file */
+	SEALER_SLICE = 32, /* of them committed at once: others wait as long */
 };
 
 struct sealer_item {
@@ -47,12 +46,16 @@ struct sealer {
 	struct lock_cond clock;    /* stop, for the clock */
 	struct lock_cond progress; /* an item has left the queue or was put back */
 	struct sealer_item *table, *list;
-	size_t batch_max;   /* drafts sealed together: each takes a descriptor; constant */
+	size_t batch_max; /* drafts sealed together: each takes a descriptor; constant */
+	size_t crowd; /* when more than these wait, the delay is not kept: each holds a draft's file; constant */
 	uint64_t seq, rush; /* items up to `rush` are due at once */
 	uint64_t failures, skips;
-	int64_t wake_ns;      /* until when the thread sleeps; INT64_MIN: it is at work */
-	int64_t backlog;      /* drafts of former processes up to this blob are queued; -1: all */
-	uint64_t backlog_seq; /* of the last item when all were */
+	int64_t wake_ns;       /* until when the thread sleeps; INT64_MIN: it is at work */
+	int64_t backlog;       /* drafts of former processes up to this blob are queued; -1: all */
+	uint64_t backlog_seq;  /* of the last item when all were */
+	int64_t felt_ns;       /* when it was last looked at what others do, … */
+	uint64_t felt_changes; /* … library.changes then */
+	bool hurried;          /* they are in a hurry */
 	bool stop;
 	int logged;             /* the error that was logged last, until a seal goes well */
 	int64_t lease_until_ns; /* the sealing thread's; 0: never taken */

@@ -19,6 +19,10 @@ enum {
 };
 #define SEALER_PAUSE_NS TIME_NS_PER_S
 
+/* Others are in a hurry with more than so many changes of the tree in this time; what is due waits for up to so many times the delay. */
+#define SEALER_FEEL_NS (100 * TIME_NS_PER_MS)
+enum { SEALER_HURRY = 20, SEALER_PATIENCE = 8 };
+
 static struct sealer_item *sealer_find_locked(struct sealer *s, int64_t ino) LOCK_REQUIRES(&s->lock)
 {
 	struct sealer_item *item = NULL;
@@ -41,7 +45,7 @@ static void sealer_place_locked(struct sealer *s, struct sealer_item *item, uint
 		DL_APPEND_ELEM(s->list, before, item);
 	else
 		DL_PREPEND(s->list, item);
-	if (item->due_ns < s->wake_ns || seq <= s->rush || HASH_COUNT(s->table) > SEALER_CROWD)
+	if (item->due_ns < s->wake_ns || seq <= s->rush || HASH_COUNT(s->table) > s->crowd)
 		lock_cond_signal(&s->work);
 }
 
@@ -130,11 +134,35 @@ bool sealer_purge(struct library *lib, int64_t ino)
 	return !stop;
 }
 
+/*
+ * Looks again, once in a while, whether others change the tree so fast that sealing would hold them up.
+ */
+static void sealer_feel_locked(struct sealer *s, int64_t now) LOCK_REQUIRES(&s->lock)
+{
+	int64_t passed = now - s->felt_ns;
+
+	if (passed < SEALER_FEEL_NS)
+		return;
+	uint64_t changes = __atomic_load_n(&s->lib->changes, __ATOMIC_RELAXED);
+
+	s->hurried = (int64_t)(changes - s->felt_changes) * SEALER_FEEL_NS > SEALER_HURRY * passed;
+	s->felt_changes = changes;
+	s->felt_ns = now;
+}
+
+/* When the item is to be taken: later while others are in a hurry, but not for ever. */
+static int64_t sealer_due_ns(const struct sealer *s, const struct sealer_item *item)
+{
+	return s->hurried && !item->tries
+		       ? item->due_ns + SEALER_PATIENCE * s->lib->settings.seal_delay_ns
+		       : item->due_ns;
+}
+
 static bool sealer_due_locked(const struct sealer *s, const struct sealer_item *item, int64_t now)
 {
-	bool crowd = HASH_COUNT(s->table) > SEALER_CROWD && !item->tries;
+	bool crowd = HASH_COUNT(s->table) > s->crowd && !item->tries;
 
-	return !item->running && (item->due_ns <= now || item->seq <= s->rush || crowd);
+	return !item->running && (sealer_due_ns(s, item) <= now || item->seq <= s->rush || crowd);
 }
 
 /*
@@ -149,12 +177,13 @@ static void sealer_pick_locked(struct sealer *s, struct sealer_batch *batch, int
 	uint64_t bytes = 0;
 	struct sealer_item *item;
 
+	sealer_feel_locked(s, now);
 	batch->count = 0;
-	*next_ns = INT64_MAX;
+	*next_ns = s->hurried && s->list ? now + SEALER_FEEL_NS : INT64_MAX;
 	for (item = s->list; item; item = item->next) {
 		if (!sealer_due_locked(s, item, now)) {
-			if (item->due_ns < *next_ns)
-				*next_ns = item->due_ns;
+			if (sealer_due_ns(s, item) < *next_ns)
+				*next_ns = sealer_due_ns(s, item);
 			if (item->tries == 0)
 				break;
 			continue;

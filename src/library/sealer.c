@@ -137,23 +137,31 @@ static void sealer_finish(const struct sealer_group *g, size_t i)
 	sealer_item_done(g->s, ino);
 }
 
-static void sealer_commit(const struct sealer_group *g)
+/* Items [from, to). */
+static void sealer_commit_slice(const struct sealer_group *g, size_t from, size_t to)
 {
-	for (size_t i = 0; i < g->count; i++)
+	for (size_t i = from; i < to; i++)
 		(void)file_seal_commit(&g->items[i], g->seal && seal_stays(g->seal, i));
-	int rc = sealer_apply(g, 0, g->count);
+	int rc = sealer_apply(g, from, to - from);
 
-	for (size_t i = 0; i < g->count; i++) {
+	for (size_t i = from; i < to; i++) {
 		struct file_seal *item = &g->items[i];
 		int one = rc;
 
-		if (item->committing && rc && g->count > 1)
+		if (item->committing && rc && to - from > 1)
 			one = sealer_apply(g, i, 1);
 		if (!item->committing || one)
 			sealer_give_up(g->s, item, item->committing ? one : -ECANCELED);
 		else
 			sealer_finish(g, i);
 	}
+}
+
+static void sealer_commit(const struct sealer_group *g)
+{
+	for (size_t from = 0; from < g->count; from += SEALER_SLICE)
+		sealer_commit_slice(
+			g, from, g->count - from < SEALER_SLICE ? g->count : from + SEALER_SLICE);
 }
 
 /*
@@ -354,6 +362,7 @@ int sealer_start(struct library *lib)
 	lock_cond_init(&s->clock);
 	s->wake_ns = INT64_MIN;
 	s->batch_max = lib->files->idle_max < SEALER_BATCH ? lib->files->idle_max : SEALER_BATCH;
+	s->crowd = lib->files->idle_max - lib->files->idle_max / 4;
 	lib->sealer = s;
 	int rc = thread_start("garner-seal", sealer_main, s, &s->seal_thread);
 

@@ -31,6 +31,7 @@ int tree_run(struct library *lib, const struct actor *who, tree_plan_fn *plan, v
 		if (!err)
 			err = meta_apply(lib->meta, t.op);
 	}
+	__atomic_add_fetch(&lib->changes, 1, __ATOMIC_RELAXED);
 	meta_op_free(t.op);
 	return err == -EAGAIN ? -EBUSY : err < 0 ? err : 0;
 }
