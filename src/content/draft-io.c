@@ -6,6 +6,7 @@
 #include "util/err.h"
 #include "util/io.h"
 #include "util/log.h"
+#include "util/time.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +23,14 @@ struct draft_part {
 	struct extent extent;
 	struct view *view; /* of a base */
 };
+
+int draft_set_mtime(struct draft *d, int64_t mtime_ns, struct stat *out)
+{
+	struct timespec times[] = { { .tv_nsec = UTIME_OMIT }, time_to_spec(mtime_ns) };
+	int fd = blob_fd(d->file);
+
+	return futimens(fd, times) || fstat(fd, out) ? -errno : 0;
+}
 
 uint64_t draft_size(struct draft *d)
 {

@@ -104,6 +104,9 @@ bool draft_unsaved(struct draft *d);
 int draft_save(struct draft *d, struct meta_op *op);
 void draft_save_failed(struct draft *d);
 
+/* Sets the time of change of its file, and *out to what fstat(2) says then. 0 or negative errno. */
+int draft_set_mtime(struct draft *d, int64_t mtime_ns, struct stat *out);
+
 /* fdatasync of the file, and its name made durable. */
 int draft_sync(struct draft *d);
 

@@ -210,7 +210,7 @@ static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct mount_handle *h = handle(fi);
 
 	(void)ino;
-	mount_reply_err(req, h->flags == O_RDONLY ? 0 : file_flush(h->file));
+	mount_reply_err(req, h->flags == O_RDONLY ? 0 : file_closing(h->file));
 }
 
 static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)

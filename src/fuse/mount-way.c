@@ -225,6 +225,9 @@ int mount_way_take(fuse_req_t req, struct mount_handle *h, bool created, struct 
 		return err;
 	if (way == WAY_PASSED)
 		fill_passed(fi, backing);
+	/* What is new in the file needs no record at close(2): see file_closing(). */
+	if (way == WAY_PASSED && created)
+		fi->noflush = 1;
 	note_reader(req, m, h);
 	return 0;
 }

@@ -84,7 +84,7 @@ static int control_status(struct library *lib, json_t *described, struct control
 
 static int control_flush(struct library *lib)
 {
-	int rc = files_flush(lib);
+	int rc = files_flush(lib, true);
 
 	if (rc == 0)
 		rc = times_record(lib);

@@ -151,6 +151,8 @@ static int file_attach_locked(struct file *f, bool emptying) LOCK_REQUIRES(&f->s
 	f->draft = draft;
 	f->phase = FILE_DRAFT;
 	f->stale = false;
+	f->told = false;
+	f->recorded = keep;
 	if (keep != f->size)
 		file_changed_locked(f);
 	file_unlock(f);
@@ -222,6 +224,7 @@ void file_changed_locked(struct file *f)
 	if (!library_has_kernel_stamps(f->lib))
 		f->mtime_ns = f->ctime_ns = time_now_ns();
 	f->changed = true;
+	f->told = false;
 	f->changes++;
 }
 

@@ -30,8 +30,8 @@
 
 enum {
 	FILES_SHARDS = 64,
-	FILES_IDLE_MAX = 1024, /* drafts kept open that nobody uses, in wait for their seal; … */
-	FILES_IDLE_SHARE = 8,  /* … at most this part of RLIMIT_NOFILE */
+	FILES_IDLE_MAX = 8192, /* drafts kept open that nobody uses, in wait for their seal; … */
+	FILES_IDLE_SHARE = 4,  /* … at most this part of RLIMIT_NOFILE */
 };
 
 enum file_phase { FILE_SEALED, FILE_DRAFT, FILE_SEALING, FILE_COMMIT, FILE_GONE };
@@ -71,6 +71,8 @@ struct file {
 	bool idle;         /* counted in files.idle */
 	struct blob *pass; /* whose file the kernel has; claimed. NULL: not passed */
 	struct file_stamp pass_seen;
+	bool told;         /* size and times of change here are those of `pass_seen` */
+	uint64_t recorded; /* the size in the node's row, of a draft */
 	mode_t mode;
 	bool capable;    /* has file capabilities */
 	int64_t durable; /* atomic: the plain draft that a synced row names */
@@ -166,6 +168,13 @@ void file_changed_locked(struct file *f) LOCK_REQUIRES(&f->shard->lock);
 void file_pass_look_locked(struct file *f) LOCK_REQUIRES(&f->shard->lock);
 /* What the file shows now was done here, and is known. */
 void file_pass_seen_locked(struct file *f) LOCK_REQUIRES(&f->shard->lock);
+/*
+ * Whether what is not recorded of the file need not be: the draft's own file tells size and times, and since its size is not the recorded one, recovery
+ * asks it (recover.c).
+ */
+bool file_pass_tells_locked(const struct file *f) LOCK_REQUIRES(&f->shard->lock);
+/* Sets the time of change of such a file, in the draft's file too; the lock is given up meanwhile. False: nothing was done. */
+bool file_pass_set_mtime_locked(struct file *f, int64_t mtime_ns) LOCK_REQUIRES(&f->shard->lock);
 /*
  * SEALED -> DRAFT in the very file that holds the content. The lock is given up meanwhile. Errors as file_change_begin(), -ESTALE: the row is not as it was
  * read.

@@ -21,9 +21,11 @@
 
 enum { UNSEAL_PAUSE_US = 20 * 1000 };
 
-static int64_t pass_ns(const struct timespec *ts)
+static struct file_stamp pass_stamp_of(const struct stat *st)
 {
-	return ts->tv_sec * TIME_NS_PER_S + ts->tv_nsec;
+	return (struct file_stamp){ .mtime_ns = time_from_spec(st->st_mtim),
+				    .ctime_ns = time_from_spec(st->st_ctim),
+				    .size = st->st_size };
 }
 
 /* False when the file cannot be asked. */
@@ -33,9 +35,7 @@ static bool pass_stamp(const struct blob *blob, struct file_stamp *out)
 
 	if (fstat(blob_fd(blob), &st))
 		return false;
-	*out = (struct file_stamp){ .mtime_ns = pass_ns(&st.st_mtim),
-				    .ctime_ns = pass_ns(&st.st_ctim),
-				    .size = st.st_size };
+	*out = pass_stamp_of(&st);
 	return true;
 }
 
@@ -52,8 +52,38 @@ void file_pass_look_locked(struct file *f)
 	if (f->ctime_ns < now.ctime_ns)
 		f->ctime_ns = now.ctime_ns;
 	f->changed = true;
+	f->told = true;
 	f->changes++;
 	*seen = now;
+}
+
+bool file_pass_tells_locked(const struct file *f)
+{
+	return f->told && f->draft && (uint64_t)f->pass_seen.size != f->recorded &&
+	       draft_is_plain(f->draft);
+}
+
+bool file_pass_set_mtime_locked(struct file *f, int64_t mtime_ns)
+{
+	struct draft *draft = f->draft;
+	struct stat st;
+
+	if (!file_pass_tells_locked(f))
+		return false;
+	f->readers++;
+	file_unlock(f);
+	int rc = draft_set_mtime(draft, mtime_ns, &st);
+
+	file_lock(f);
+	f->readers--;
+	file_wake_locked(f);
+	if (rc || f->draft != draft || !f->told)
+		return false;
+	f->pass_seen = pass_stamp_of(&st);
+	f->mtime_ns = f->pass_seen.mtime_ns;
+	if (f->ctime_ns < f->pass_seen.ctime_ns)
+		f->ctime_ns = f->pass_seen.ctime_ns;
+	return true;
 }
 
 void file_pass_seen_locked(struct file *f)
@@ -288,6 +318,8 @@ int file_unseal_locked(struct file *f)
 	f->draft = draft;
 	f->phase = FILE_DRAFT;
 	f->stale = false;
+	f->told = false;
+	f->recorded = f->size;
 	/* The handle of before reads the copy now. */
 	blob = pass_drop_locked(f);
 	(void)pass_claim_locked(f, draft_pass(draft));

@@ -21,6 +21,7 @@ struct file_save {
 	uint32_t changes;
 	int64_t atime_ns, mtime_ns, ctime_ns;
 	struct draft *draft;
+	uint64_t size; /* of the draft */
 };
 
 /* 1: the caller saves; 0: nothing is unsaved. */
@@ -51,23 +52,24 @@ static void file_save_end(struct file *f, const struct file_save *save, int rc)
 	f->saving = false;
 	if (save->draft)
 		f->readers--;
-	if (rc == 0)
+	if (rc == 0) {
 		f->saved = save->changes;
+		f->recorded = save->draft ? save->size : f->recorded;
+	}
 	file_wake_locked(f);
 	file_unlock(f);
 }
 
-static int file_save_apply(struct file *f, const struct file_save *save)
+static int file_save_apply(struct file *f, struct file_save *save)
 {
 	struct meta_op *op = meta_op_new();
 	int rc = op ? 0 : -ENOMEM;
 
 	if (op && save->draft) {
-		uint64_t size = draft_size(save->draft);
-
+		save->size = draft_size(save->draft);
 		rc = draft_save(save->draft, op);
 		META_ADD(op, FILE_SAVE, META_ONE, -ESTALE, META_I(f->ino),
-			 META_I(draft_blob(save->draft)), META_I(size),
+			 META_I(draft_blob(save->draft)), META_I(save->size),
 			 META_I(draft_alloc(save->draft)), META_I(save->atime_ns),
 			 META_I(save->mtime_ns), META_I(save->ctime_ns));
 	} else if (op) {
@@ -92,6 +94,29 @@ int file_flush(struct file *f)
 
 	file_save_end(f, &save, rc);
 	return rc;
+}
+
+/*
+ * A kill now would leave all that is to be known in the draft's file, and its seal records it soon. Files that wait for it are kept in memory, so there must
+ * not be too many.
+ */
+static bool file_may_wait(struct file *f)
+{
+	struct library *lib = f->lib;
+
+	file_lock(f);
+	file_pass_look_locked(f);
+	bool may = f->changes == f->saved ||
+		   (lib->sealer && file_pass_tells_locked(f) &&
+		    __atomic_load_n(&lib->files->idle, __ATOMIC_RELAXED) < lib->files->idle_max);
+
+	file_unlock(f);
+	return may;
+}
+
+int file_closing(struct file *f)
+{
+	return file_may_wait(f) ? 0 : file_flush(f);
 }
 
 /* The draft's bytes on disk; nothing for sealed content, which is there before its row says so. */
@@ -158,7 +183,7 @@ int files_settle(struct library *lib, int64_t ino)
 	if (rc == 0)
 		rc = file_sync_draft(f);
 	if (rc == 0)
-		rc = file_flush(f);
+		rc = file_closing(f);
 	file_unpin(f);
 	return rc;
 }
@@ -191,24 +216,33 @@ void files_times(struct library *lib, int64_t ino, int set, const struct node *v
 	file_unlock_drop(f);
 }
 
-/* Times of a file whose changes are not recorded yet go with them; 1: done. */
+/* Times of a file whose changes are not recorded yet go with them; 1: done, <0 the error of recording them. */
 static int file_times_unsaved(struct library *lib, int64_t ino, int set, const struct node *values)
 {
 	struct file *f = files_find(lib, ino);
+	bool save = false;
 	int done = 0;
 
 	if (!f)
 		return 0;
 	file_lock(f);
+	file_pass_look_locked(f);
 	if (f->known && f->draft && f->changes != f->saved) {
-		f->ctime_ns = library_now_ns(lib);
-		file_times_locked(f, set, values);
+		if (set != TREE_SET_MTIME || !file_pass_set_mtime_locked(f, values->mtime_ns)) {
+			f->ctime_ns = library_now_ns(lib);
+			file_times_locked(f, set, values);
+			save = f->pass || f->told;
+			f->told = false;
+		}
 		f->changes++;
 		done = 1;
 	}
-	f->pins--;
-	file_unlock_drop(f);
-	return done;
+	file_unlock(f);
+	/* Where the kernel writes by itself it need not tell of the close. */
+	int rc = save ? file_flush(f) : 0;
+
+	file_unpin(f);
+	return rc ? rc : done;
 }
 
 /*
@@ -238,8 +272,10 @@ int file_set_times(struct library *lib, const struct actor *who, int64_t ino, in
 		return -EROFS;
 	if (set & TREE_SET_ATIME)
 		times_forget_access(lib, ino);
-	if (file_times_unsaved(lib, ino, set, values))
-		return tree_get(lib, ino, out);
+	int done = file_times_unsaved(lib, ino, set, values);
+
+	if (done)
+		return done < 0 ? done : tree_get(lib, ino, out);
 	if (file_times_kept(lib, ino, set, values, out))
 		return 0;
 	return tree_set(lib, who, ino, set, values, out);
@@ -308,26 +344,30 @@ bool file_has_writer(struct file *f)
 	return writer;
 }
 
-static int files_flush_one(struct library *lib, int64_t ino)
+static int files_flush_one(struct library *lib, int64_t ino, bool all)
 {
 	struct file *f = files_find(lib, ino);
 
 	if (!f)
 		return 0;
-	int rc = file_flush(f);
+	file_lock(f);
+	bool open = f->opens > 0;
+
+	file_unlock(f);
+	int rc = all || open ? file_flush(f) : file_closing(f);
 
 	file_unpin(f);
 	return rc == -ESTALE ? 0 : rc;
 }
 
-int files_flush(struct library *lib)
+int files_flush(struct library *lib, bool all)
 {
 	int64_t *inos = NULL;
 	size_t count = 0;
 	int rc = files_pick(lib, file_is_unsaved, &inos, &count);
 
 	for (size_t i = 0; i < count; i++) {
-		int one = files_flush_one(lib, inos[i]);
+		int one = files_flush_one(lib, inos[i], all);
 
 		if (one)
 			log_error("asset %lld: size and times cannot be recorded: %s",

@@ -122,11 +122,11 @@ static bool file_keep_locked(struct file *f) LOCK_REQUIRES(&f->shard->lock)
 
 	if (!f->draft)
 		return false;
-	if (f->idle || f->changes != f->saved)
+	if (f->idle)
 		return true;
 	if (__atomic_add_fetch(idle, 1, __ATOMIC_RELAXED) > f->lib->files->idle_max) {
 		__atomic_sub_fetch(idle, 1, __ATOMIC_RELAXED);
-		return false;
+		return f->changes != f->saved;
 	}
 	f->idle = true;
 	return true;
@@ -226,6 +226,8 @@ static void file_fill_locked(struct file *f, const struct file_row *n, struct dr
 	f->alloc = n->alloc;
 	f->orphan = n->orphan;
 	f->known = true;
+	f->told = false;
+	f->recorded = n->size;
 	f->mode = n->mode;
 	f->capable = n->capable;
 	if (f->changed)
@@ -318,7 +320,7 @@ void files_free(struct library *lib)
 {
 	if (!lib->files)
 		return;
-	(void)files_flush(lib);
+	(void)files_flush(lib, true);
 	for (int i = 0; i < FILES_SHARDS; i++)
 		files_free_shard(&lib->files->shards[i]);
 	free(lib->files);

@@ -80,6 +80,7 @@ static int file_enter(struct library *lib, const struct actor *who, const struct
 	f->known = true;
 	f->phase = *draft ? FILE_DRAFT : FILE_SEALED;
 	f->draft = *draft;
+	f->recorded = node->size;
 	f->orphan = node->nlink == 0;
 	f->mode = node->mode;
 	f->atime_ns = node->atime_ns;
@@ -121,19 +122,12 @@ int file_create(struct library *lib, const struct actor *who, const struct tree_
 }
 
 /*
- * What a close that was not preceded by file_flush() leaves behind; nobody is there to be told of
+ * What a close that was not preceded by file_closing() leaves behind; nobody is there to be told of
  * an error.
  */
 static void file_flush_at_close(struct file *f)
 {
-	file_lock(f);
-	file_pass_look_locked(f);
-	bool unsaved = f->changes != f->saved;
-
-	file_unlock(f);
-	if (!unsaved)
-		return;
-	int rc = file_flush(f);
+	int rc = file_closing(f);
 
 	if (rc)
 		log_error("asset %lld: size and times cannot be recorded: %s", (long long)f->ino,

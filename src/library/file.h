@@ -43,7 +43,7 @@ int file_create(struct library *lib, const struct actor *who, const struct tree_
 
 /*
  * Counts down; the last writer's close queues the draft for sealing. Never fails: what could fail
- * is done by file_flush().
+ * is done by file_closing().
  */
 void file_close(struct file *f, int flags);
 
@@ -82,10 +82,15 @@ int64_t file_seek(struct file *f, uint64_t off, int whence);
 ssize_t file_copy(struct file *in, uint64_t in_off, struct file *out, uint64_t out_off,
 		  uint64_t len);
 /*
- * Records size, times and map in the metadata: what close(2) promises. Nothing to do where nothing
+ * Records size, times and map in the metadata. Nothing to do where nothing
  * changed. 0 or as meta_apply(), -ESTALE when the node is gone.
  */
 int file_flush(struct file *f);
+/*
+ * What close(2) promises: size, times and map survive a kill of this process. file_flush(), but for a file whose draft's own file tells as much until it is
+ * sealed: what was made and written while it was passed.
+ */
+int file_closing(struct file *f);
 /*
  * Content and metadata (and names) durable: what fsync(2) promises. `data_only` leaves out times where that spares a sync of the metadata, as fdatasync(2)
  * may: content and size are durable either way. Blocks for the disk.
@@ -94,7 +99,7 @@ int file_sync(struct file *f, bool data_only);
 /*
  * Sets times of an asset, open or not: by utimensat(2), or by the kernel's write-back; *out is the node as it is then. set:
  * TREE_SET_ATIME, _MTIME, _CTIME; without the last ctime becomes now. With changes of the file
- * that are not recorded yet they are recorded together, by the next file_flush() at the latest;
+ * that are not recorded yet they are recorded together, by the next file_closing() at the latest;
  * else at once as tree_set() does. Errors of tree_set().
  */
 int file_set_times(struct library *lib, const struct actor *who, int64_t ino, int set,
@@ -136,8 +141,10 @@ int files_writers(struct library *lib, int64_t **out, size_t *count);
 /* Open files, and those of them that are open for writing. Any thread. */
 void files_counts(struct library *lib, size_t *open, size_t *writing);
 
-/* file_flush() of each file that has something unsaved; the first error, after all were tried. */
-int files_flush(struct library *lib);
+/*
+ * file_flush() of each file that has something unsaved, or file_closing() of those that are closed but for `all`; the first error, after all were tried.
+ */
+int files_flush(struct library *lib, bool all);
 
 /* Overwrites size, alloc, times of `n` with what is known here and not in its row yet. */
 void file_overlay(struct library *lib, struct node *n);

@@ -3,7 +3,7 @@
  * Drafts that a former process left, at the start of a mount. Every byte that it wrote is in its file; what may be behind is the size in the node's row, which is set right here. The
  * sealer then takes the drafts up by itself (sealer_backlog()).
  *
- *   plain     the file is the content: its size counts, and when that is not the one recorded its time of change too
+ *   plain     the file is the content: its size counts, and when that is not the one recorded its times of change too
  *   overlay   the log in the metadata is the content, with the size that was recorded with it
  *   no file   the node becomes INCONSISTENT and keeps its draft: a blobs folder that is not there today may be tomorrow. Only fsck --repair
  *             (recover_give_up()) lets go of it and turns the node back to what was sealed last
@@ -88,7 +88,7 @@ static int recover_one(struct recover *r, const struct recover_draft *d, struct 
 	if (rc == 0 && !r->give_up && d->plain && (uint64_t)st.st_size != d->size)
 		META_ADD(op, RECOVER_SIZE, META_ONE, -ESTALE, META_I(d->ino), META_I(d->blob),
 			 META_I(st.st_size), META_I((int64_t)st.st_blocks * 512),
-			 META_I(time_from_spec(st.st_mtim)));
+			 META_I(time_from_spec(st.st_mtim)), META_I(time_from_spec(st.st_ctim)));
 	return rc;
 }
 

@@ -29,7 +29,7 @@ enum {
 static int clock_sync(struct sealer *s)
 {
 	struct meta *meta = library_meta(s->lib);
-	int rc = files_flush(s->lib);
+	int rc = files_flush(s->lib, false);
 	int recorded = times_record(s->lib);
 
 	rc = rc ? rc : recorded;
