@@ -286,20 +286,30 @@ int draft_lay_over(struct draft *d, int64_t object, uint64_t size, struct meta_o
 	return 0;
 }
 
-int draft_sync(struct draft *d)
+static int draft_sync_with(struct draft *d, int (*sync)(int fd))
 {
 	lock_lock(&d->lock);
 	/* The writer's descriptor, where there is one, is sure to hear of an error of its own pages. */
 	int fd = d->fd >= 0 ? dup(d->fd) : -1;
 
 	lock_unlock(&d->lock);
-	int err = io_sync_data(fd >= 0 ? fd : blob_fd(d->file));
+	int err = sync(fd >= 0 ? fd : blob_fd(d->file));
 
 	if (fd >= 0)
 		close(fd);
 	if (err)
 		log_error("draft %" PRId64 ": sync: %s", d->blob, err_text(err));
 	return err ? err : blobs_sync_names(d->content->blobs);
+}
+
+int draft_sync(struct draft *d)
+{
+	return draft_sync_with(d, io_sync_data);
+}
+
+int draft_sync_all(struct draft *d)
+{
+	return draft_sync_with(d, io_sync_file);
 }
 
 bool draft_rest(struct draft *d)

@@ -107,8 +107,9 @@ void draft_save_failed(struct draft *d);
 /* Sets the time of change of its file, and *out to what fstat(2) says then. 0 or negative errno. */
 int draft_set_mtime(struct draft *d, int64_t mtime_ns, struct stat *out);
 
-/* fdatasync of the file, and its name made durable. */
+/* fdatasync of the file, and its name made durable; and fsync, with the times. */
 int draft_sync(struct draft *d);
+int draft_sync_all(struct draft *d);
 
 /*
  * Closes the writable descriptor, so that many drafts can wait for their seal; false when a change is

@@ -120,7 +120,7 @@ int file_closing(struct file *f)
 }
 
 /* The draft's bytes on disk; nothing for sealed content, which is there before its row says so. */
-static int file_sync_draft(struct file *f)
+static int file_sync_draft(struct file *f, bool data_only)
 {
 	struct draft *draft;
 
@@ -131,7 +131,7 @@ static int file_sync_draft(struct file *f)
 	file_unlock(f);
 	if (!draft)
 		return 0;
-	int rc = draft_sync(draft);
+	int rc = data_only ? draft_sync(draft) : draft_sync_all(draft);
 
 	file_lock(f);
 	f->readers--;
@@ -153,18 +153,43 @@ static int64_t file_plain_draft(struct file *f)
 	return blob;
 }
 
+/*
+ * What the metadata says of a plain draft is true whatever becomes of its bytes, so both may be written at once: the disk's journal then takes them together.
+ */
+static int file_sync_plain(struct file *f, bool data_only)
+{
+	struct meta *meta = library_meta(f->lib);
+	int rc = file_closing(f);
+
+	if (rc == 0)
+		rc = times_record(f->lib);
+	if (rc)
+		return rc;
+	meta_sync_begin(meta);
+	rc = file_sync_draft(f, data_only);
+	return rc ? rc : meta_sync(meta);
+}
+
+/* The map of an overlay must not name bytes that are not there. */
+static int file_sync_other(struct file *f)
+{
+	int rc = file_sync_draft(f, true);
+
+	if (rc == 0)
+		rc = file_flush(f);
+	if (rc == 0)
+		rc = times_record(f->lib);
+	return rc ? rc : meta_sync(library_meta(f->lib));
+}
+
 int file_sync(struct file *f, bool data_only)
 {
 	int64_t plain = file_plain_draft(f);
-	int rc = file_sync_draft(f);
 
-	if (rc || (data_only && plain && __atomic_load_n(&f->durable, __ATOMIC_RELAXED) == plain))
-		return rc;
-	rc = file_flush(f);
-	if (rc == 0)
-		rc = times_record(f->lib);
-	if (rc == 0)
-		rc = meta_sync(library_meta(f->lib));
+	if (data_only && plain && __atomic_load_n(&f->durable, __ATOMIC_RELAXED) == plain)
+		return file_sync_draft(f, true);
+	int rc = plain ? file_sync_plain(f, data_only) : file_sync_other(f);
+
 	if (rc == 0)
 		__atomic_store_n(&f->durable, plain, __ATOMIC_RELAXED);
 	return rc;
@@ -181,7 +206,7 @@ int files_settle(struct library *lib, int64_t ino)
 	rc = file_load_locked(f);
 	file_unlock(f);
 	if (rc == 0)
-		rc = file_sync_draft(f);
+		rc = file_sync_draft(f, true);
 	if (rc == 0)
 		rc = file_closing(f);
 	file_unpin(f);

@@ -105,6 +105,11 @@ int io_sync_data(int fd)
 
 int io_sync_dir(int fd)
 {
+	return io_sync_file(fd);
+}
+
+int io_sync_file(int fd)
+{
 	int result;
 
 	do

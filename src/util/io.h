@@ -33,6 +33,9 @@ int io_write_full(int fd, const void *data, size_t len);
  */
 int io_sync_data(int fd);
 
+/* fsync(): io_sync_data() with times and the like. */
+int io_sync_file(int fd);
+
 /* fsync() of the folder FD. On 0 the names in it survive a power cut. */
 int io_sync_dir(int fd);
 

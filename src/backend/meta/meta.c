@@ -235,6 +235,12 @@ int meta_sync(struct meta *m)
 	return err;
 }
 
+void meta_sync_begin(struct meta *m)
+{
+	if (meta_dirty(m))
+		m->driver->ops->sync_begin(m->driver);
+}
+
 bool meta_dirty(const struct meta *m)
 {
 	return atomic_load(&m->applied) != atomic_load(&m->synced);

@@ -180,6 +180,12 @@ int64_t meta_next_id(struct meta *m, enum meta_sequence seq);
  */
 int meta_sync(struct meta *m);
 
+/*
+ * The disk begins to write what was applied, for a meta_sync() that follows once something else is durable, and has less to wait for then. Promises nothing. Any
+ * thread.
+ */
+void meta_sync_begin(struct meta *m);
+
 /* True if something was applied since the last meta_sync() that succeeded began. Any thread. */
 bool meta_dirty(const struct meta *m);
 
