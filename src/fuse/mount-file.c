@@ -152,7 +152,7 @@ static void op_tmpfile(fuse_req_t req, fuse_ino_t parent, mode_t mode, struct fu
 static _Thread_local char *read_buffer;
 static _Thread_local size_t read_room;
 
-static char *get_read_buffer(size_t size)
+char *mount_read_buffer(size_t size)
 {
 	if (size > read_room) {
 		free(read_buffer);
@@ -173,7 +173,7 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		    struct fuse_file_info *fi)
 {
 	struct mount_handle *h = handle(fi);
-	char *buf = get_read_buffer(size);
+	char *buf = mount_read_buffer(size);
 	ssize_t got;
 
 	if (!buf) {

@@ -17,6 +17,8 @@
 #define MOUNT_TIMEOUT_S                                                                            \
 	86400.0 /* names and attributes, known and unknown: every change is notified */
 
+enum { MOUNT_GIVEN = 4096 };
+
 struct mount_handle;
 
 struct mount {
@@ -38,7 +40,9 @@ struct mount {
 	struct mount_handle *handles; /* every open asset: the end may come without RELEASE */
 	struct mount_open *open;  /* table of the inodes that they are on; with passthrough only */
 	struct lock_cond decided; /* an inode's way was found or given up */
-	pthread_t signals;        /* the thread that waits for SIGTERM and the like */
+	/* Inodes, by their remainder, whose bytes the kernel was given on open(2) and likely has still. */
+	atomic_uint_fast64_t given[MOUNT_GIVEN];
+	pthread_t signals; /* the thread that waits for SIGTERM and the like */
 };
 
 /* What fi->fh points at for an open asset. */
@@ -102,6 +106,8 @@ void mount_notify_stop(struct mount *m);
 /* Asks the kernel to write back every dirty page of files that are open for writing, and waits for it. */
 void mount_write_back(struct mount *m);
 
+/* A buffer of the calling worker's, for one request; NULL: no memory. */
+char *mount_read_buffer(size_t size);
 /* Frees what the calling worker kept for its requests; before it ends. */
 void mount_release_buffers(void);
 

@@ -42,6 +42,8 @@
 #define COPY_NS                                                                                    \
 	(2 * TIME_NS_PER_S) /* a copy makes its target this soon after it opened its source */
 
+enum { GIVE_MAX = 32 << 10 }; /* what is read ahead of the read */
+
 enum way { WAY_NONE, WAY_DECIDING, WAY_CACHED, WAY_PASSED };
 
 /* An inode that has handles. */
@@ -123,15 +125,42 @@ static bool is_copying(struct mount *m, pid_t pid)
 	return found;
 }
 
+/*
+ * Gives the kernel the bytes of a small asset together with the answer to open(2), which spares it the read. There is no other handle, so no page of it is locked
+ * by a READ that waits for us, and nobody changes it meanwhile.
+ */
+static void hand_over(fuse_req_t req, struct mount_handle *h)
+{
+	struct mount *m = mount_of(req);
+	fuse_ino_t ino = (fuse_ino_t)file_ino(h->file);
+	atomic_uint_fast64_t *given = &m->given[ino % MOUNT_GIVEN];
+	struct fuse_bufvec bytes = FUSE_BUFVEC_INIT(0);
+
+	if (atomic_load(given) == ino)
+		return;
+	bytes.buf[0].mem = mount_read_buffer(GIVE_MAX);
+	if (!bytes.buf[0].mem ||
+	    !file_hold(h->file, bytes.buf[0].mem, GIVE_MAX, &bytes.buf[0].size))
+		return;
+	if (fuse_lowlevel_notify_store(m->se, ino, 0, &bytes, 0) == 0)
+		atomic_store(given, ino);
+	file_hold_end(h->file);
+}
+
 /* The table's lower part, for an inode without other handles. */
 static enum way decide(fuse_req_t req, struct mount_handle *h, bool created, int *backing)
 {
 	int fd;
 
+	if (writes(h))
+		atomic_store(&mount_of(req)->given[(fuse_ino_t)file_ino(h->file) % MOUNT_GIVEN], 0);
 	if (created && is_copying(mount_of(req), fuse_req_ctx(req)->pid))
 		return WAY_CACHED;
-	if (!file_pass_begin(h->file, writes(h), &fd))
+	if (!file_pass_begin(h->file, writes(h), &fd)) {
+		if (!writes(h))
+			hand_over(req, h);
 		return WAY_CACHED;
+	}
 	*backing = backing_open(req, fd);
 	if (*backing > 0)
 		return WAY_PASSED;

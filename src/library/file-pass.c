@@ -220,6 +220,39 @@ int file_pass_begin(struct file *f, bool writes, int *fd)
 	return passed;
 }
 
+bool file_hold(struct file *f, void *buf, size_t room, size_t *len)
+{
+	struct view *view = NULL;
+	ssize_t got = -1;
+
+	file_lock(f);
+	int rc = pass_settle_locked(f, false);
+
+	if (rc == 0 && f->known && f->phase == FILE_SEALED && f->view && !f->stale && f->size &&
+	    f->size <= room) {
+		f->busy = true;
+		view = view_get(f->view);
+		*len = f->size;
+	}
+	file_unlock(f);
+	if (!view)
+		return false;
+	got = view_read(view, buf, *len, 0);
+	view_put(view);
+	if (got == (ssize_t)*len)
+		return true;
+	file_hold_end(f);
+	return false;
+}
+
+void file_hold_end(struct file *f)
+{
+	file_lock(f);
+	f->busy = false;
+	file_wake_locked(f);
+	file_unlock(f);
+}
+
 int file_pass_write(struct file *f)
 {
 	int rc = file_change_begin(f, false);

@@ -120,6 +120,13 @@ int file_pass_write(struct file *f);
 void file_pass_end(struct file *f);
 
 /*
+ * Sealed content of at most `room` bytes, all of it, for a cache that must not get it after a change: true, *len bytes are in `buf`, and what would change the
+ * content waits for file_hold_end(), which is to follow in a moment. False: it is not sealed, is larger or empty, or cannot be read.
+ */
+bool file_hold(struct file *f, void *buf, size_t room, size_t *len);
+void file_hold_end(struct file *f);
+
+/*
  * Whether the asset has what a change by a stranger takes away: set-id bits or file capabilities (capabilities(7)). Such an asset is not passed for
  * writing. files_privileged(): one that may be open has been given capabilities.
  */

@@ -93,7 +93,7 @@ struct meta_ops {
 	 */
 	int (*sync)(struct meta_driver *d);
 
-	/* As meta_sync_begin(). Any thread, at any time. */
+	/* As meta_sync_begin(). Any thread, at any time. May be NULL: nothing is gained. */
 	void (*sync_begin)(struct meta_driver *d);
 
 	/* As meta_tidy(). Any thread, at any time. */

@@ -237,7 +237,7 @@ int meta_sync(struct meta *m)
 
 void meta_sync_begin(struct meta *m)
 {
-	if (meta_dirty(m))
+	if (meta_dirty(m) && m->driver->ops->sync_begin)
 		m->driver->ops->sync_begin(m->driver);
 }
 
