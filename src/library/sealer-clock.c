@@ -116,15 +116,30 @@ static int64_t clock_next(const int64_t due[CLOCK_DUTIES])
 }
 
 /* False when the sealer stops. */
-static bool clock_wait(struct sealer *s, int64_t until_ns)
+static bool clock_wait(struct sealer *s, int64_t until_ns, bool *tidy)
 {
 	lock_lock(&s->lock);
-	while (!s->stop && lock_cond_wait_until(&s->clock, &s->lock, until_ns) == 0)
+	while (!s->stop && !s->tidy && lock_cond_wait_until(&s->clock, &s->lock, until_ns) == 0)
 		continue;
 	bool stop = s->stop;
 
+	*tidy = s->tidy;
+	s->tidy = false;
+
 	lock_unlock(&s->lock);
 	return !stop;
+}
+
+void sealer_tidy(struct library *lib)
+{
+	struct sealer *s = lib->sealer;
+
+	if (!s)
+		return;
+	lock_lock(&s->lock);
+	s->tidy = true;
+	lock_cond_signal(&s->clock);
+	lock_unlock(&s->lock);
 }
 
 void *sealer_clock(void *arg)
@@ -132,12 +147,16 @@ void *sealer_clock(void *arg)
 	struct sealer *s = arg;
 	int64_t due[CLOCK_DUTIES];
 	int last[CLOCK_DUTIES] = { 0 };
+	bool tidy;
 
 	for (int i = 0; i < CLOCK_DUTIES; i++)
 		due[i] = time_mono_ns() + clock_period(s, &clock_duties[i]);
-	while (clock_wait(s, clock_next(due)))
+	while (clock_wait(s, clock_next(due), &tidy)) {
+		if (tidy)
+			(void)meta_tidy(library_meta(s->lib));
 		for (int i = 0; i < CLOCK_DUTIES; i++)
 			if (due[i] <= time_mono_ns())
 				due[i] = clock_run(s, &clock_duties[i], &last[i]);
+	}
 	return NULL;
 }

@@ -57,6 +57,7 @@ struct sealer {
 	uint64_t felt_changes; /* … library.changes then */
 	bool hurried;          /* they are in a hurry */
 	bool stop;
+	bool tidy;              /* the metadata is to be tidied now */
 	int logged;             /* the error that was logged last, until a seal goes well */
 	int64_t lease_until_ns; /* the sealing thread's; 0: never taken */
 	struct sealer_status status;

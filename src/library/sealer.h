@@ -32,6 +32,9 @@ void sealer_queue(struct library *lib, int64_t ino, uint64_t size);
 /* Queues the removal of an orphan; false when no sealer runs: the caller does it. Any thread. */
 bool sealer_purge(struct library *lib, int64_t ino);
 
+/* The metadata has grown: the clock tidies it now (meta_tidy()). Any thread. */
+void sealer_tidy(struct library *lib);
+
 /*
  * Waits until everything that was written and closed before the call is sealed and what was
  * unlinked is gone, no longer than until time_mono_ns() is `deadline_ns`. *skipped (may be NULL):

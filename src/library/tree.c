@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "library/file.h"
+#include "library/sealer.h"
 #include "library/tree-internal.h"
 
 #include <errno.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 
 enum {
+	TREE_TIDY = 256,      /* so many changes may make work for the clock */
 	TREE_TRIES = 100,     /* plans of one operation before it gives up */
 	TREE_PAGE_FIRST = 32, /* a folder's first page: about what one request of readdir takes */
 };
@@ -31,7 +33,8 @@ int tree_run(struct library *lib, const struct actor *who, tree_plan_fn *plan, v
 		if (!err)
 			err = meta_apply(lib->meta, t.op);
 	}
-	__atomic_add_fetch(&lib->changes, 1, __ATOMIC_RELAXED);
+	if (__atomic_add_fetch(&lib->changes, 1, __ATOMIC_RELAXED) % TREE_TIDY == 0)
+		sealer_tidy(lib);
 	meta_op_free(t.op);
 	return err == -EAGAIN ? -EBUSY : err < 0 ? err : 0;
 }

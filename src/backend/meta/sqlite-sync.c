@@ -37,9 +37,14 @@
 #include "util/err.h"
 #include "util/io.h"
 #include "util/log.h"
+#include "util/time.h"
 
 /* Frames (pages of 4 KiB) in the log from which on meta_tidy() moves them, and the writer does. */
-enum { SYNC_TIDY_FRAMES = 1000, SYNC_FOLD_FRAMES = 8000, SYNC_FOLD_AGAIN_FRAMES = 2000 };
+enum { SYNC_TIDY_FRAMES = 1000, SYNC_FOLD_FRAMES = 16000, SYNC_FOLD_AGAIN_FRAMES = 4000 };
+
+/* … and again. */
+#define SYNC_TIDY_NS TIME_NS_PER_S
+enum { SYNC_TIDY_AGAIN_FRAMES = 4000 };
 
 /* What is set aside for the log: this part of the disk, within limits. */
 enum { SYNC_ASIDE_SHARE = 64, SYNC_ASIDE_MIN = 4 << 20, SYNC_ASIDE_MAX = 16 << 20 };
@@ -96,6 +101,22 @@ static void sync_set_aside(const struct meta_sqlite *s)
 	(void)fallocate(s->log_fd, FALLOC_FL_KEEP_SIZE, 0, st.st_size + (off_t)part);
 }
 
+/* Whether there is enough in the log that was not moved lately: as long as the writer goes on, it does not become shorter. */
+static bool sync_is_due(struct meta_sqlite *s)
+{
+	int frames = atomic_load(&s->log_frames), before = atomic_load(&s->tidied_frames);
+	int64_t now = time_mono_ns();
+
+	if (frames < SYNC_TIDY_FRAMES)
+		return false;
+	if (frames >= before && frames - before < SYNC_TIDY_AGAIN_FRAMES &&
+	    now - atomic_load(&s->tidied_ns) < SYNC_TIDY_NS)
+		return false;
+	atomic_store(&s->tidied_frames, frames);
+	atomic_store(&s->tidied_ns, now);
+	return true;
+}
+
 int meta_sqlite_tidy(struct meta_driver *d)
 {
 	struct meta_sqlite *s = (struct meta_sqlite *)d;
@@ -104,7 +125,7 @@ int meta_sqlite_tidy(struct meta_driver *d)
 	if (s->mode == META_SQLITE_WRITER && s->log_fd >= 0)
 		sync_set_aside(s);
 
-	if (s->mode != META_SQLITE_WRITER || atomic_load(&s->log_frames) < SYNC_TIDY_FRAMES)
+	if (s->mode != META_SQLITE_WRITER || !sync_is_due(s))
 		return 0;
 	int err = meta_sqlite_reader_get(s, &c);
 

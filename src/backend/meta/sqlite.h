@@ -17,7 +17,9 @@ struct meta_sqlite {
 	/* The writer (or, read-only, the first reader): whoever may call commit has it. */
 	struct meta_sqlite_conn *main;
 	int next_fold; /* frames in the log at which the writer moves them itself; as main */
-	atomic_int log_frames; /* in the log after the last commit */
+	atomic_int log_frames;          /* in the log after the last commit */
+	atomic_int tidied_frames;       /* … when meta_tidy() moved them last, … */
+	atomic_int_least64_t tidied_ns; /* … at this time_mono_ns() */
 
 	/* Readers: those not in use stand in `free`; `open` of them exist, at most `open_max`. */
 	struct lock lock;
