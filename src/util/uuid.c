@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include <uuid/uuid.h>
 
@@ -22,7 +23,10 @@ void uuid_ordered(struct uuid *out)
 	unsigned fraction = (unsigned)((uint64_t)(now % TIME_NS_PER_MS) * 4096 /
 				       (uint64_t)TIME_NS_PER_MS);
 
-	uuid_random(out);
+	/* libuuid asks for more than randomness each time. */
+	if (getrandom(out->b, UUID_LEN, 0) != UUID_LEN)
+		uuid_random(out);
+	out->b[8] = (uint8_t)(0x80 | (out->b[8] & 0x3f));
 	for (int i = 0; i < 6; i++)
 		out->b[i] = (uint8_t)(ms >> (40 - 8 * i));
 	out->b[6] = (uint8_t)(0x70 | fraction >> 8);
