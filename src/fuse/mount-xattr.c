@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <linux/xattr.h>
 #include <string.h>
 
 #include "fuse/mount-internal.h"
@@ -26,12 +27,19 @@ static bool is_hidden(fuse_req_t req, const char *name)
 	return !mount_of(req)->opts.acl && strncmp(name, "system.posix_acl_", 17) == 0;
 }
 
+/* The kernel asks for capabilities before the first write to each file. */
+static int get(struct library *lib, int64_t ino, const char *name, struct buf *value)
+{
+	if (strcmp(name, XATTR_NAME_CAPS) == 0 && files_incapable(lib, ino))
+		return -ENODATA;
+	return tree_xattr_get(lib, ino, name, value);
+}
+
 static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
 	struct buf value = BUF_INIT;
-	int err = is_hidden(req, name)
-			  ? -EOPNOTSUPP
-			  : tree_xattr_get(mount_of(req)->lib, (int64_t)ino, name, &value);
+	int err = is_hidden(req, name) ? -EOPNOTSUPP
+				       : get(mount_of(req)->lib, (int64_t)ino, name, &value);
 
 	/*
 	 * ls(1) asks every file for its label, but after this answer no other of the filesystem. Where labels mean

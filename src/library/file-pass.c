@@ -165,6 +165,20 @@ void files_privileged(struct library *lib, int64_t ino)
 	file_unlock_drop(f);
 }
 
+bool files_incapable(struct library *lib, int64_t ino)
+{
+	struct file *f = files_find(lib, ino);
+
+	if (!f)
+		return false;
+	file_lock(f);
+	bool incapable = f->known && !f->capable;
+
+	f->pins--;
+	file_unlock_drop(f);
+	return incapable;
+}
+
 /* Claims the blob that has the content by itself, `home` as far as `view` is the content; false where there is none. */
 static bool pass_claim_content_locked(struct file *f, bool writes, const struct view *view,
 				      struct blob *home) LOCK_REQUIRES(&f->shard->lock)

@@ -132,6 +132,8 @@ void file_hold_end(struct file *f);
  */
 bool file_is_privileged(struct file *f);
 void files_privileged(struct library *lib, int64_t ino);
+/* True of an open asset that is known to have no file capabilities. */
+bool files_incapable(struct library *lib, int64_t ino);
 
 /* True where the content is an object's: a copy of it need not copy bytes. */
 bool file_is_sealed(struct file *f);
