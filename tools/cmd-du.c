@@ -53,6 +53,7 @@ static int run(const struct cmd *cmd, int argc, char **argv)
 	}
 	if (key == CMD_STOP)
 		return l.exit;
+	cmd_record_mount(l.argv[0]);
 	lib = cmd_open(cmd, l.argv[0], LIBRARY_RDONLY, &code);
 	if (!lib)
 		return code;

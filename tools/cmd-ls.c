@@ -177,6 +177,7 @@ static int run_ls(const struct cmd *cmd, int argc, char **argv)
 	}
 	if (key == CMD_STOP)
 		return line.exit;
+	cmd_record_mount(line.argv[0]);
 	l.lib = cmd_open(cmd, line.argv[0], LIBRARY_RDONLY, &code);
 	if (!l.lib)
 		return code;
@@ -325,6 +326,7 @@ static int run_stat(const struct cmd *cmd, int argc, char **argv)
 		json = true;
 	if (key == CMD_STOP)
 		return l.exit;
+	cmd_record_mount(l.argv[0]);
 	lib = cmd_open(cmd, l.argv[0], LIBRARY_RDONLY, &code);
 	if (!lib)
 		return code;

@@ -11,9 +11,12 @@
 #include <string.h>
 
 #include "cmd.h"
+#include "library/control.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/err.h"
+
+enum { RECORD_TIMEOUT_MS = 10000 };
 
 char *cmd_full_path(const char *path)
 {
@@ -166,6 +169,11 @@ int cmd_fail_library(const struct cmd *cmd, const char *path, int err)
 	default:
 		return cmd_fail(cmd, path, err);
 	}
+}
+
+void cmd_record_mount(const char *library)
+{
+	(void)control_call(library, "{\"do\":\"flush\"}", RECORD_TIMEOUT_MS, NULL);
 }
 
 struct library *cmd_open(const struct cmd *cmd, const char *path, int flags, int *exit_code)

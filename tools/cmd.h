@@ -71,6 +71,12 @@ int cmd_exit_of(int err);
 int cmd_refuse(const struct cmd *cmd, int code, const char *what, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/*
+ * Has the process that mounts the library, where there is one, record what it has not recorded yet, so that others see sizes and times as its users do. One that
+ * does not answer in time is no obstacle.
+ */
+void cmd_record_mount(const char *library);
+
 /* Opens a library for a subcommand; failure is told, with advice. *exit is set and NULL returned. */
 struct library *cmd_open(const struct cmd *cmd, const char *path, int flags, int *exit);
 /* cmd_fail() for what library_open() or a mount of the library at `path` gave, with advice. */
