@@ -6,9 +6,12 @@
 #include "config.h"
 
 #include "file-unit.h"
+#include "library/tree-internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -326,8 +329,172 @@ START_TEST(data_synced_alone_is_found_after_a_crash)
 }
 END_TEST
 
+/* An asset of `len` bytes that was written while it was passed, and closed. */
+static int64_t put_passed(struct lab *lab, const char *name, const uint8_t *data, size_t len)
+{
+	struct node node;
+	struct file *f = lab_create(lab, name, &node);
+	int fd = pass(f, O_RDWR);
+
+	ck_assert_int_eq(pwrite(fd, data, len, 0), (ssize_t)len);
+	close(fd);
+	ck_assert_int_eq(file_closing(f), 0);
+	file_pass_end(f);
+	file_close(f, O_RDWR);
+	return node.ino;
+}
+
+static void set_times(struct lab *lab, int64_t ino, int set, int64_t ns)
+{
+	struct node values = { .atime_ns = ns, .mtime_ns = ns }, out;
+
+	ck_assert_int_eq(file_set_times(lab->lib, &lab_who, ino, set, &values, &out), 0);
+	ck_assert_int_eq(out.mtime_ns, ns);
+}
+
+static struct node row(struct lab *lab, int64_t ino)
+{
+	struct node node;
+
+	ck_assert_int_eq(tree_row(lab->lib, ino, &node), 0);
+	return node;
+}
+
+/* What close(2) promises of new files costs no transaction: it is all in the draft's file. */
+START_TEST(what_was_passed_and_closed_is_found_after_a_crash)
+{
+	const int64_t old = 1000000007 * TIME_NS_PER_S + 9;
+	struct lab lab, after = { .dir_fd = -1 };
+	uint8_t *data = bytes(11, BIG);
+	char command[2048];
+
+	lab_make(&lab, NULL, LAB_LAZY);
+	lab_open(&lab);
+	library_kernel_clock(lab.lib);
+	int64_t a = put_passed(&lab, "a", data, 1000), b = put_passed(&lab, "b", data, 2000),
+		c = put_passed(&lab, "c", data, 3000);
+
+	set_times(&lab, b, TREE_SET_MTIME, old);
+	ck_assert_uint_eq(row(&lab, a).size, 0);
+	ck_assert_uint_eq(row(&lab, b).size, 0);
+	set_times(&lab, c, TREE_SET_MTIME | TREE_SET_ATIME, old);
+	ck_assert_uint_eq(row(&lab, c).size, 3000);
+	struct node seen = lab_node(&lab, a);
+
+	ck_assert_uint_eq(seen.size, 1000);
+	snprintf(after.path, sizeof(after.path), "%s/after", lab.dir);
+	snprintf(command, sizeof(command), "cp -a '%s' '%s'", lab.path, after.path);
+	ck_assert_int_eq(system(command), 0);
+	lab_open(&after);
+	lab_holds(&after, a, data, 1000);
+	lab_holds(&after, b, data, 2000);
+	lab_holds(&after, c, data, 3000);
+	ck_assert_int_eq(row(&after, a).mtime_ns, seen.mtime_ns);
+	ck_assert_int_ge(row(&after, a).ctime_ns, seen.ctime_ns);
+	ck_assert_int_eq(row(&after, b).mtime_ns, old);
+	ck_assert_int_eq(row(&after, c).mtime_ns, old);
+	ck_assert_int_eq(row(&after, c).atime_ns, old);
+	lab_close(&after);
+	lab_sync(&lab);
+	ck_assert_int_eq(row(&lab, a).mtime_ns, seen.mtime_ns);
+	ck_assert_int_eq(row(&lab, b).mtime_ns, old);
+	ck_assert_uint_eq(row(&lab, b).size, 2000);
+	lab_remove(&lab);
+	free(data);
+}
+END_TEST
+
+/* The file cannot tell of a change that leaves its size as it is recorded. */
+START_TEST(a_close_records_what_the_file_cannot_tell)
+{
+	struct lab lab;
+	uint8_t *data = bytes(12, BIG);
+
+	lab_make(&lab, NULL, LAB_LAZY);
+	lab_open(&lab);
+	library_kernel_clock(lab.lib);
+	int64_t ino = put_passed(&lab, "a", data, 1000);
+	struct file *f = lab_open_file(&lab, ino, O_RDWR);
+
+	ck_assert_int_eq(file_flush(f), 0);
+	ck_assert_uint_eq(row(&lab, ino).size, 1000);
+	int fd = pass(f, O_RDWR);
+	struct node before = row(&lab, ino);
+
+	do {
+		usleep(1000);
+		ck_assert_int_eq(pwrite(fd, data + 5000, 1000, 0), 1000);
+	} while (lab_node(&lab, ino).mtime_ns == before.mtime_ns);
+	ck_assert_int_eq(file_closing(f), 0);
+	ck_assert_int_eq(row(&lab, ino).mtime_ns, lab_node(&lab, ino).mtime_ns);
+	close(fd);
+	file_pass_end(f);
+	file_close(f, O_RDWR);
+	lab_remove(&lab);
+	free(data);
+}
+END_TEST
+
+struct shortener {
+	struct lab *lab;
+	int64_t ino;
+	atomic_bool done;
+};
+
+static void *shorten(void *arg)
+{
+	struct shortener *s = arg;
+	struct file *f = lab_open_file(s->lab, s->ino, O_RDWR);
+
+	ck_assert_int_eq(file_truncate(f, 10), 0);
+	atomic_store(&s->done, true);
+	lab_close_file(f, O_RDWR);
+	return NULL;
+}
+
+/* What is given away before a change is not given after it. */
+START_TEST(held_content_does_not_change)
+{
+	struct lab lab;
+	uint8_t *data = bytes(13, BIG), got[2000];
+	size_t len = 0;
+
+	lab_make(&lab, NULL, LAB_LAZY);
+	lab_open(&lab);
+	int64_t small = lab_put(&lab, "small", data, 1000), big = lab_put(&lab, "big", data, 2001);
+	struct file *f = lab_open_file(&lab, small, O_RDWR),
+		    *g = lab_open_file(&lab, big, O_RDONLY);
+
+	ck_assert(!file_hold(f, got, sizeof(got), &len));
+	lab_close_file(f, O_RDWR);
+	file_close(g, O_RDONLY);
+	lab_sync(&lab);
+	f = lab_open_file(&lab, small, O_RDONLY);
+	g = lab_open_file(&lab, big, O_RDONLY);
+	ck_assert(!file_hold(g, got, sizeof(got), &len));
+	ck_assert(file_hold(f, got, sizeof(got), &len));
+	ck_assert_uint_eq(len, 1000);
+	lab_equal(got, data, len, 0);
+	struct shortener s = { .lab = &lab, .ino = small };
+	pthread_t thread;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, shorten, &s), 0);
+	usleep(50 * 1000);
+	ck_assert(!atomic_load(&s.done));
+	file_hold_end(f);
+	pthread_join(thread, NULL);
+	ck_assert(!file_hold(f, got, sizeof(got), &len));
+	file_close(f, O_RDONLY);
+	file_close(g, O_RDONLY);
+	lab_remove(&lab);
+	free(data);
+}
+END_TEST
+
 UNIT_MAIN("pass", 60, what_is_written_without_asking_is_found, whole_objects_are_passed_to_readers,
 	  one_asset_at_a_time_has_a_blob, truncation_keeps_the_file,
 	  a_seal_leaves_a_passed_file_whole, a_copy_into_a_passed_file_is_of_bytes,
 	  a_draft_that_is_mapped_is_not_used_again, set_id_bits_are_not_passed_to_writers,
-	  data_synced_alone_is_found_after_a_crash)
+	  data_synced_alone_is_found_after_a_crash,
+	  what_was_passed_and_closed_is_found_after_a_crash,
+	  a_close_records_what_the_file_cannot_tell, held_content_does_not_change)
