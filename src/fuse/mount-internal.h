@@ -34,14 +34,16 @@ struct mount {
 	pthread_t *workers;
 	int worker_count;
 	atomic_int workers_alive;
-	bool passthrough;             /* the kernel has agreed to it */
-	bool kills;                   /* taking set-id bits and capabilities away is left to us */
-	struct lock lock;             /* guards the handles and what is open */
-	struct mount_handle *handles; /* every open asset: the end may come without RELEASE */
+	struct lock_cond worker_ended; /* with `lock` */
+	bool passthrough;              /* the kernel has agreed to it */
+	bool kills;                    /* taking set-id bits and capabilities away is left to us */
+	struct lock lock;              /* guards the handles and what is open */
+	struct mount_handle *handles;  /* every open asset: the end may come without RELEASE */
 	struct mount_open *open;  /* table of the inodes that they are on; with passthrough only */
 	struct lock_cond decided; /* an inode's way was found or given up */
 	/* Inodes, by their remainder, whose bytes the kernel was given on open(2) and likely has still. */
 	atomic_uint_fast64_t given[MOUNT_GIVEN];
+	bool told_to_end;  /* by a signal; read when that thread has ended */
 	pthread_t signals; /* the thread that waits for SIGTERM and the like */
 };
 

@@ -248,6 +248,25 @@ static int check_mountpoint(const char *mountpoint)
 	return 0;
 }
 
+static void on_shake(int sig)
+{
+	(void)sig;
+}
+
+/* Signals that end us are for the signal thread alone; a reader that goes away is no reason to die. */
+static void block_signals(void)
+{
+	static const int ours[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGPIPE };
+	struct sigaction shake = { .sa_handler = on_shake };
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+		sigaddset(&set, ours[i]);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	sigaction(SIGUSR1, &shake, NULL);
+}
+
 int mount_new(struct library *lib, const char *mountpoint, const struct mount_options *opts,
 	      struct mount **out)
 {
@@ -258,6 +277,7 @@ int mount_new(struct library *lib, const char *mountpoint, const struct mount_op
 		return -ENOMEM;
 	lock_init(&m->lock, LOCK_RANK_MOUNT);
 	lock_cond_init(&m->decided);
+	lock_cond_init(&m->worker_ended);
 	m->lib = lib;
 	m->opts = *opts;
 	err = check_mountpoint(mountpoint);
@@ -266,6 +286,8 @@ int mount_new(struct library *lib, const char *mountpoint, const struct mount_op
 		err = m->mountpoint ? session_new(m) : -errno;
 	}
 	if (!err) {
+		/* A signal between the mount and its threads waits for them: or it would leave a mount without a daemon. */
+		block_signals();
 		errno = 0;
 		if (fuse_session_mount(m->se, m->mountpoint))
 			err = errno ? -errno : -EPERM;
@@ -289,6 +311,7 @@ void mount_free(struct mount *m)
 		fuse_session_destroy(m->se);
 	free(m->mountpoint);
 	free(m->workers);
+	lock_cond_release(&m->worker_ended);
 	lock_cond_release(&m->decided);
 	lock_release(&m->lock);
 	free(m);
@@ -323,13 +346,11 @@ static void *work(void *arg)
 	fuse_session_exit(m->se);
 	free(buf.mem);
 	mount_release_buffers();
+	lock_lock(&m->lock);
 	atomic_fetch_sub(&m->workers_alive, 1);
+	lock_cond_broadcast(&m->worker_ended);
+	lock_unlock(&m->lock);
 	return NULL;
-}
-
-static void on_shake(int sig)
-{
-	(void)sig;
 }
 
 /* A worker blocked in its read ends only when a signal interrupts it; one may come just before the read, so it is sent until it is heard. */
@@ -372,24 +393,11 @@ static void *wait_signals(void *arg)
 	sigaddset(&set, SIGUSR2);
 	if (sigwait(&set, &sig) || sig == SIGUSR2)
 		return NULL; /* the mount ended from outside */
+	m->told_to_end = true;
 	log_info("%s: ending on signal %d", m->mountpoint, sig);
 	unmount_served(m);
 	end_workers(m);
 	return NULL;
-}
-
-/* Signals that end us are for the signal thread alone; a reader that goes away is no reason to die. */
-static void block_signals(void)
-{
-	static const int ours[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGPIPE };
-	struct sigaction shake = { .sa_handler = on_shake };
-	sigset_t set;
-
-	sigemptyset(&set);
-	for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
-		sigaddset(&set, ours[i]);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	sigaction(SIGUSR1, &shake, NULL);
 }
 
 static int start_workers(struct mount *m)
@@ -415,13 +423,21 @@ static int start_workers(struct mount *m)
 	return 0;
 }
 
+/* They are joined only when nobody signals them any more. */
+static void await_workers(struct mount *m)
+{
+	lock_lock(&m->lock);
+	while (atomic_load(&m->workers_alive) > 0)
+		lock_cond_wait(&m->worker_ended, &m->lock);
+	lock_unlock(&m->lock);
+}
+
 int mount_serve(struct mount *m, void (*ready)(void *arg), void *arg)
 {
 	int err;
 
 	m->ready = ready;
 	m->ready_arg = arg;
-	block_signals();
 	err = library_start(m->lib);
 	if (err)
 		return err;
@@ -436,15 +452,16 @@ int mount_serve(struct mount *m, void (*ready)(void *arg), void *arg)
 	err = -pthread_create(&m->signals, NULL, wait_signals, m);
 	if (err)
 		end_workers(m);
-	for (int i = 0; i < m->worker_count; i++)
-		pthread_join(m->workers[i], NULL);
-	mount_notify_stop(m);
-	mount_close_handles(m);
+	await_workers(m);
 	if (!err) {
 		pthread_kill(m->signals, SIGUSR2);
 		pthread_join(m->signals, NULL);
 	}
-	return err || m->served ? err : -EPROTO;
+	for (int i = 0; i < m->worker_count; i++)
+		pthread_join(m->workers[i], NULL);
+	mount_notify_stop(m);
+	mount_close_handles(m);
+	return err || m->served || m->told_to_end ? err : -EPROTO;
 }
 
 #define TEXT_OF(x) #x

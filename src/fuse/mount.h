@@ -38,8 +38,8 @@ struct mount_options {
 struct mount;
 
 /*
- * Mounts `lib` at `mountpoint` and makes all ready for mount_serve(). Starts no thread. `lib` and the strings are borrowed. On 0 *out is
- * the caller's, for mount_free(). A mountpoint left dead by a killed daemon (ENOTCONN) is unmounted first.
+ * Mounts `lib` at `mountpoint` and makes all ready for mount_serve(). Starts no thread; the calling one must be the only one: signals that end a mount are
+ * blocked from here on, and wait for mount_serve(). `lib` and the strings are borrowed. On 0 *out is the caller's, for mount_free(). A mountpoint left dead by a killed daemon (ENOTCONN) is unmounted first.
  * Errors: -ENODEV (no /dev/fuse), -EPERM, -EACCES, -ENOENT, -ENOTDIR, -EBUSY, -EINVAL, -ENOMEM; libfuse has told stderr why.
  */
 int mount_new(struct library *lib, const char *mountpoint, const struct mount_options *opts,
@@ -47,8 +47,8 @@ int mount_new(struct library *lib, const char *mountpoint, const struct mount_op
 
 /*
  * Answers requests until the filesystem is unmounted or SIGTERM, SIGINT or SIGHUP asks to end; then everything written is with the library. The calling
- * thread must be the only one (signals are blocked here for all that follow). `ready(arg, 0)` is called once when the kernel has taken the mount up
- * (from a worker thread). Returns 0 or negative errno; -EPROTO when it never was (libfuse has told stderr why).
+ * thread must be the only one. `ready(arg, 0)` is called once when the kernel has taken the mount up
+ * (from a worker thread). Returns 0 or negative errno; -EPROTO when it never was and nobody asked to end (libfuse has told stderr why).
  */
 int mount_serve(struct mount *m, void (*ready)(void *arg), void *arg);
 

@@ -37,6 +37,17 @@ write_some sigint
 kill -INT "$(daemon_pids)"
 ended sigint
 
+# At whatever moment a signal comes after the mount is there: the daemon ends it in order.
+unmount_library
+for i in {1..40}; do
+	"$GARNER" mount -f ${MOUNT_MODE:+-o "$MOUNT_MODE"} "$lib" "$mnt" 2>"$work/stderr" &
+	until grep -q " $mnt " /proc/self/mountinfo; do :; done
+	kill -TERM $!
+	wait $! || fail "a signal just after the mount ($i): status $?: $(cat "$work/stderr")"
+	! grep -q " $mnt " /proc/self/mountinfo || { fail "a signal just after the mount ($i) leaves it there"; umount -l "$mnt"; }
+done
+mount_library
+
 # A file is open and has pages that only the kernel's cache holds.
 exec 5>"$mnt/busy"
 head -c 1M /dev/urandom | tee "$work/busy" >&5
