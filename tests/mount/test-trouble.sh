@@ -14,6 +14,9 @@ full_at_start() {
 	head -c 100M /dev/zero >"$disk/fill" 2>/dev/null
 	check_not "mounting on a full disk" "$GARNER" mount "$lib" "$mnt" 2>"$work/stderr"
 	check "it says why" grep -q "No space left" "$work/stderr"
+	check "ls on a full disk" "$GARNER" ls "$lib" >/dev/null
+	check "status there" "$GARNER" status "$lib" >/dev/null
+	check "fsck there" "$GARNER" fsck "$lib" >/dev/null
 	rm "$disk/fill"
 	mount_library
 	unmount_library

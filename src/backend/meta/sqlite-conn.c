@@ -22,6 +22,8 @@
 #include "util/time.h"
 
 #define CONN_BUSY_LIMIT_NS (30 * TIME_NS_PER_S)
+/* Who has the database open has it for long; but two connections of this process may meet for a moment. */
+#define CONN_ALONE_LIMIT_NS (TIME_NS_PER_S / 10)
 
 /* Waits for a lock: short naps, since transactions are short, growing to this. */
 enum { CONN_NAP_FIRST_US = 50, CONN_NAP_MAX_US = 5000 };
@@ -133,7 +135,16 @@ bool meta_sqlite_conn_log_used(const char *path)
 static bool conn_writes(const struct meta_sqlite_conn *c, enum meta_sqlite_mode mode)
 {
 	return mode == META_SQLITE_WRITER || mode == META_SQLITE_READER ||
+	       mode == META_SQLITE_ALONE ||
 	       (mode == META_SQLITE_RDONLY && !meta_sqlite_conn_log_used(c->path));
+}
+
+/* The VFS of SQLite (sqlite.org/vfs) or of ours; NULL: the usual one. */
+static const char *conn_vfs(enum meta_sqlite_mode mode)
+{
+	if (mode == META_SQLITE_WRITER)
+		return meta_sqlite_log_vfs();
+	return mode == META_SQLITE_ALONE ? "unix-excl" : NULL;
 }
 
 static int conn_open(struct meta_sqlite_conn *c, enum meta_sqlite_mode mode)
@@ -149,11 +160,13 @@ static int conn_open(struct meta_sqlite_conn *c, enum meta_sqlite_mode mode)
 		flags |= SQLITE_OPEN_URI;
 	}
 	flags |= conn_writes(c, mode) ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
-	int rc = sqlite3_open_v2(name, &c->db, flags,
-				 mode == META_SQLITE_WRITER ? meta_sqlite_log_vfs() : NULL);
+	int rc = sqlite3_open_v2(name, &c->db, flags, conn_vfs(mode));
 
 	if (rc == SQLITE_OK)
 		rc = sqlite3_busy_handler(c->db, conn_busy, c);
+	/* What is in the log stays there: it is not for who reads to move it, and there may be no room. */
+	if (rc == SQLITE_OK && mode == META_SQLITE_ALONE && meta_sqlite_conn_log_used(c->path))
+		rc = sqlite3_db_config(c->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	return rc;
 }
 
@@ -166,7 +179,7 @@ int meta_sqlite_conn_bare(const char *path, enum meta_sqlite_mode mode,
 	if (!c)
 		return -ENOMEM;
 	pthread_once(&once, conn_configure);
-	c->busy_limit_ns = CONN_BUSY_LIMIT_NS;
+	c->busy_limit_ns = mode == META_SQLITE_ALONE ? CONN_ALONE_LIMIT_NS : CONN_BUSY_LIMIT_NS;
 	c->path = meta_sqlite_conn_file(path);
 	int err = c->path ? meta_sqlite_fail(c, conn_open(c, mode), "open") : -ENOMEM;
 

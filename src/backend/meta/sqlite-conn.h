@@ -44,6 +44,7 @@ enum meta_sqlite_mode {
 	META_SQLITE_READER, /* of a database that others here may write: has the right to write the log's index */
 	META_SQLITE_RDONLY,    /* for META_OPEN_RDONLY */
 	META_SQLITE_IMMUTABLE, /* the same on a disk where not even locks can be taken */
+	META_SQLITE_ALONE, /* the same, with the log's index in this process's memory: no other process may have the database open */
 };
 
 struct meta_sqlite_conn {

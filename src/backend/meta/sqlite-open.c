@@ -34,7 +34,7 @@ enum {
 };
 
 /* What a log and its index need at least to be begun, and the index as it is begun (sqlite.org/walformat, section 2.2). */
-enum { OPEN_ROOM_BYTES = 256 << 10, OPEN_INDEX_BYTES = 32 << 10 };
+enum { OPEN_ROOM_BYTES = 256 << 10, OPEN_INDEX_BYTES = 32 << 10, OPEN_PLENTY_BYTES = 256 << 20 };
 
 static const char open_magic[16] = "SQLite format 3";
 
@@ -109,17 +109,21 @@ static int open_check_header(struct meta_sqlite_conn *c)
 	return err;
 }
 
+/* Whether files can be made beside the database. */
+static bool open_folder_writable(const struct meta_sqlite *s)
+{
+	CLEANUP_FREE char *copy = strdup(s->path);
+
+	return copy && access(dirname(copy), W_OK) == 0;
+}
+
 /*
  * META_OPEN_RDONLY where SQLite cannot make its lock file: the file alone can be read when nothing is in
  * the log. Who writes to it meanwhile is not seen, so this is for disks that no one here can write.
  */
 static int open_immutable(struct meta_sqlite *s, int err)
 {
-	CLEANUP_FREE char *copy = strdup(s->path);
-
-	if (!copy)
-		return -ENOMEM;
-	if (access(dirname(copy), W_OK) == 0)
+	if (open_folder_writable(s))
 		return err;
 	if (meta_sqlite_conn_log_used(s->path)) {
 		log_error("meta: %s: its log (-wal) holds changes that cannot be read on a "
@@ -140,6 +144,8 @@ static int open_read_version(struct meta_sqlite *s)
 	int rc = meta_sqlite_conn_number(s->main, "PRAGMA user_version", &version);
 	int err = meta_sqlite_error(s->main, rc);
 
+	if (err == -EBUSY && s->mode == META_SQLITE_ALONE)
+		return err;
 	if (err && s->mode == META_SQLITE_RDONLY && err != ERR_CORRUPT) {
 		err = open_immutable(s, err);
 		if (s->main && s->mode == META_SQLITE_IMMUTABLE && !err)
@@ -230,27 +236,64 @@ static int open_log(struct meta_sqlite *s)
 	return err;
 }
 
+/* Whether that much can be had in the folder of the database. What a disk calls free may be for it alone, so it is tried. */
+static bool open_try_room(const struct meta_sqlite *s, uint64_t free_bytes)
+{
+	CLEANUP_FREE char *copy = strdup(s->path);
+	CLEANUP_CLOSE int fd = copy ? open(dirname(copy), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)
+				    : -1;
+
+	if (fd >= 0 && !fallocate(fd, 0, 0, OPEN_ROOM_BYTES))
+		return true;
+	return errno != ENOSPC && errno != EDQUOT && free_bytes >= OPEN_ROOM_BYTES;
+}
+
 /*
- * Room for the log and its index. The index is mapped memory: where blocks are smaller than pages, SQLite does not notice that a full disk cannot take one, and
- * touching it would end the process (SIGBUS). Who has the library open already has the index.
+ * Whether there is room for the log and its index, or they are there. The index is mapped memory: where blocks are smaller than pages, SQLite does not notice that a
+ * full disk cannot take one, and touching it would end the process (SIGBUS).
  */
-static int open_room(const struct meta_sqlite *s)
+static bool open_has_room(const struct meta_sqlite *s, bool index_counts)
 {
 	CLEANUP_BUF struct buf name = BUF_INIT;
 	struct statvfs disk;
 	struct stat index;
 
-	if (s->mode != META_SQLITE_WRITER)
-		return 0;
-	if (buf_printf(&name, "%s-shm", s->path))
-		return -ENOMEM;
-	if (!stat(buf_str(&name), &index) && index.st_size >= OPEN_INDEX_BYTES)
-		return 0;
-	if (statvfs(s->path, &disk) ||
-	    (geteuid() ? disk.f_bavail : disk.f_bfree) * disk.f_frsize >= OPEN_ROOM_BYTES)
-		return 0;
+	if (index_counts && !buf_printf(&name, "%s-shm", s->path) &&
+	    !stat(buf_str(&name), &index) && index.st_size >= OPEN_INDEX_BYTES)
+		return true;
+	if (statvfs(s->path, &disk))
+		return true;
+	uint64_t free_bytes = (geteuid() ? disk.f_bavail : disk.f_bfree) * disk.f_frsize;
+
+	return free_bytes >= OPEN_PLENTY_BYTES || open_try_room(s, free_bytes);
+}
+
+/* Who has the library open already has the index. */
+static int open_writer(struct meta_sqlite *s, int flags, const struct meta_schema *schema)
+{
+	if (open_has_room(s, true))
+		return open_main(s, flags, schema);
 	log_error("meta: %s: the disk is full", log_name(s->path, strlen(s->path)));
 	return -ENOSPC;
+}
+
+/*
+ * A full disk can be read: with the index in memory, unless another process has the database open, and thus the index. An index that was left behind is no
+ * index: who opens the database first begins it anew.
+ */
+static int open_reader(struct meta_sqlite *s, int flags, const struct meta_schema *schema)
+{
+	if (!open_has_room(s, false) && open_folder_writable(s)) {
+		s->mode = META_SQLITE_ALONE;
+		int err = open_main(s, flags, schema);
+
+		if (err != -EBUSY)
+			return err;
+		meta_sqlite_conn_free(s->main);
+		s->main = NULL;
+		s->mode = META_SQLITE_RDONLY;
+	}
+	return open_main(s, flags, schema);
 }
 
 static struct meta_sqlite *open_new_driver(int flags)
@@ -285,9 +328,8 @@ int meta_sqlite_open(const char *path, int flags, const struct meta_schema *sche
 	if (!s->path)
 		err = -errno;
 	if (!err)
-		err = open_room(s);
-	if (!err)
-		err = open_main(s, flags, schema);
+		err = s->mode == META_SQLITE_WRITER ? open_writer(s, flags, schema)
+						    : open_reader(s, flags, schema);
 	if (!err)
 		err = open_log(s);
 	if (err) {

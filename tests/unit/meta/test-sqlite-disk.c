@@ -308,6 +308,89 @@ START_TEST(a_full_disk_loses_nothing)
 }
 END_TEST
 
+/* Fills what is left of the disk, to the last block. */
+static int fill_disk(void)
+{
+	static const char zeros[4096];
+	char name[160];
+
+	snprintf(name, sizeof(name), "%s/fill", place.folder);
+	int fd = open(name, O_WRONLY | O_CREAT | O_APPEND, 0600);
+
+	REQUIRE(fd >= 0);
+	while (write(fd, zeros, sizeof(zeros)) > 0)
+		;
+	REQUIRE(errno == ENOSPC && close(fd) == 0);
+	return 0;
+}
+
+static int read_rows(int64_t first, int64_t second)
+{
+	struct meta *m = NULL;
+	int faults = 0;
+
+	REQUIRE(meta_open(place.path, META_OPEN_RDONLY, &m) == 0);
+	REQUIRE(meta_test_count(m, 1) == first);
+	REQUIRE(meta_test_count(m, 2) == second);
+	REQUIRE(meta_check(m, meta_test_report, &faults) == 0);
+	REQUIRE(meta_test_put(m, 1, "b", "") == -EROFS);
+	meta_close(m);
+	return 0;
+}
+
+static int open_and_wait(void *arg)
+{
+	const int *ends = arg;
+	struct meta *m = NULL;
+	char byte;
+
+	REQUIRE(meta_open(place.path, 0, &m) == 0);
+	REQUIRE(write(ends[1], "o", 1) == 1);
+	REQUIRE(read(ends[2], &byte, 1) == 1);
+	meta_close(m);
+	return 0;
+}
+
+/* Closed; left by a crash, with changes in the log and an index that counts for nothing; and open elsewhere. */
+static int read_full_disk(void *arg)
+{
+	int there[2], back[2];
+	struct meta *m = NULL;
+	char name[160];
+
+	(void)arg;
+	REQUIRE(own_mounts() == 0);
+	REQUIRE(mount("tmpfs", place.folder, "tmpfs", 0, "size=4m") == 0);
+	REQUIRE(meta_open(place.path, META_OPEN_CREATE, &m) == 0);
+	REQUIRE(meta_test_put(m, 1, "a", "") == 0);
+	meta_close(m);
+	if (fill_disk() || read_rows(1, 0))
+		return 1;
+	snprintf(name, sizeof(name), "%s/fill", place.folder);
+	REQUIRE(unlink(name) == 0);
+	REQUIRE(meta_test_wait(meta_test_fork(write_and_die, NULL)) == -1);
+	if (fill_disk() || read_rows(1, 1) || read_rows(1, 1))
+		return 1;
+	REQUIRE(unlink(name) == 0);
+	REQUIRE(pipe(there) == 0 && pipe(back) == 0);
+	pid_t pid = meta_test_fork(open_and_wait, (int[]){ -1, there[1], back[0] });
+	char byte;
+
+	REQUIRE(read(there[0], &byte, 1) == 1);
+	if (fill_disk() || read_rows(1, 1))
+		return 1;
+	REQUIRE(write(back[1], "e", 1) == 1);
+	return meta_test_wait(pid);
+}
+
+START_TEST(a_full_disk_can_be_read)
+{
+	begin();
+	run_child(read_full_disk);
+	meta_test_end(&place);
+}
+END_TEST
+
 static int create_on_full_disk(void *arg)
 {
 	(void)arg;
@@ -333,4 +416,5 @@ END_TEST
 
 UNIT_MAIN("sqlite-disk", 120, a_read_only_disk_can_be_read, rights_that_lack_are_told,
 	  changes_in_a_log_are_not_left_out, a_limit_on_files_is_a_full_disk,
-	  a_full_disk_loses_nothing, a_create_that_finds_no_room_leaves_nothing)
+	  a_full_disk_loses_nothing, a_full_disk_can_be_read,
+	  a_create_that_finds_no_room_leaves_nothing)
