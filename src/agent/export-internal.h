@@ -5,7 +5,7 @@
 
 #include "agent/export.h"
 
-/* export_content(); into a file that is empty (seekable) holes are left out, and its size is the caller's to set. */
-int export_content_write(struct library *lib, const struct node *n, int fd, bool seekable);
+/* export_content(); into a file that is empty (seekable) holes are left out, and its size is the caller's to set. *n is then the node whose content it was. */
+int export_content_write(struct library *lib, struct node *n, int fd, bool seekable);
 
 #endif

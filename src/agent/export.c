@@ -149,11 +149,12 @@ static int part_name(const char *name, struct buf *out)
 
 static int write_part(struct export *x, const struct node *n, int fd)
 {
-	int err = export_content_write(x->lib, n, fd, true);
+	struct node now = *n;
+	int err = export_content_write(x->lib, &now, fd, true);
 
-	if (!err && ftruncate(fd, (off_t)n->size))
+	if (!err && ftruncate(fd, (off_t)now.size))
 		err = -errno;
-	return err ? err : set_open(x, n, fd);
+	return err ? err : set_open(x, &now, fd);
 }
 
 /* Writes under another name beside it; nothing is left on failure. */
