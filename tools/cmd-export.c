@@ -27,6 +27,8 @@ static const struct cmd_option options[] = {
 struct output {
 	const struct cmd *cmd;
 	struct cmd_progress progress;
+	struct export *run;
+	struct export_stats stats;
 };
 
 static void on_failed(void *arg, const char *path, int err)
@@ -105,27 +107,42 @@ static int check_dest(const struct cmd *cmd, const char *library, const char *de
 }
 
 /* An exit code. */
-static int export_path(struct library *lib, const char *path, const char *dest, struct output *o,
-		       struct export_stats *stats)
+static int export_path(struct output *o, struct library *lib, const char *path, const char *dest)
 {
-	const struct export_watch watch = { .failed = on_failed,
-					    .progress = on_progress,
-					    .arg = o };
 	CLEANUP_BUF struct buf target = BUF_INIT;
 	struct node n;
 	int err = tree_resolve(lib, path, &n);
 
 	if (err) {
-		stats->failed++;
+		o->stats.failed++;
 		return cmd_fail_path(o->cmd, lib, path, err);
 	}
 	if (strcmp(dest, "-") == 0)
 		return cmd_fail(o->cmd, path, export_content(lib, &n, STDOUT_FILENO));
 	err = build_target(path, dest, &target);
 	if (!err)
-		err = export_tree(lib, &n, target.data, &watch, stats);
-	stats->failed += err != 0;
+		err = export_tree(o->run, &n, target.data);
+	o->stats.failed += err != 0;
 	return cmd_fail(o->cmd, path, err);
+}
+
+/* The exit code of the first that failed. */
+static int export_paths(struct output *o, struct library *lib, char *const *paths, int count,
+			const char *dest)
+{
+	const struct export_watch watch = { .failed = on_failed,
+					    .progress = on_progress,
+					    .arg = o };
+	int code = cmd_fail(o->cmd, library_path(lib),
+			    export_begin(lib, &watch, &o->stats, &o->run));
+
+	for (int i = 0; o->run && i < count; i++) {
+		int one = export_path(o, lib, paths[i], dest);
+
+		code = code ? code : one;
+	}
+	export_end(o->run);
+	return code;
 }
 
 static int print_stats(const struct export_stats *s, bool json)
@@ -151,7 +168,6 @@ static int print_stats(const struct export_stats *s, bool json)
 static int run(const struct cmd *cmd, int argc, char **argv)
 {
 	struct output o = { .cmd = cmd };
-	struct export_stats stats = { 0 };
 	struct library *lib;
 	struct cmd_line l;
 	const char *dest;
@@ -174,16 +190,12 @@ static int run(const struct cmd *cmd, int argc, char **argv)
 	if (!lib)
 		return code;
 	cmd_progress_begin(&o.progress, "exporting");
-	for (int i = 1; i < l.argc - 1; i++) {
-		int one = export_path(lib, l.argv[i], dest, &o, &stats);
-
-		code = code ? code : one;
-	}
+	code = export_paths(&o, lib, l.argv + 1, l.argc - 2, dest);
 	cmd_progress_end(&o.progress);
 	library_close(lib);
-	if (strcmp(dest, "-") != 0 && print_stats(&stats, json))
+	if (strcmp(dest, "-") != 0 && print_stats(&o.stats, json))
 		return CMD_FAILED;
-	return code ? code : stats.failed ? CMD_FAILED : CMD_OK;
+	return code ? code : o.stats.failed ? CMD_FAILED : CMD_OK;
 }
 
 const struct cmd cmd_export = {

@@ -342,22 +342,38 @@ static void raise_limit(void)
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-int export_tree(struct library *lib, const struct node *n, const char *target,
-		const struct export_watch *watch, struct export_stats *stats)
+int export_begin(struct library *lib, const struct export_watch *watch, struct export_stats *stats,
+		 struct export **out)
 {
-	struct export x = { .lib = lib, .watch = watch, .stats = stats };
+	struct export *x = calloc(1, sizeof *x);
+
+	if (!x)
+		return -ENOMEM;
+	*x = (struct export){ .lib = lib, .watch = watch, .stats = stats };
+	raise_limit();
+	*out = x;
+	return 0;
+}
+
+int export_tree(struct export *x, const struct node *n, const char *target)
+{
 	CLEANUP_BUF struct buf path = BUF_INIT;
 	struct spot at = { AT_FDCWD, target, &path };
-	struct link_seen *l, *next;
 	int err = buf_add_str(&path, target);
 
-	raise_limit();
-	if (!err)
-		err = export_node(&x, n, &at);
-	HASH_ITER (hh, x.links, l, next) {
-		HASH_DEL(x.links, l);
+	return err ? err : export_node(x, n, &at);
+}
+
+void export_end(struct export *x)
+{
+	struct link_seen *l, *next;
+
+	if (!x)
+		return;
+	HASH_ITER (hh, x->links, l, next) {
+		HASH_DEL(x->links, l);
 		free(l->path);
 		free(l);
 	}
-	return err;
+	free(x);
 }

@@ -4,9 +4,11 @@
 . "${top_srcdir:-.}/tests/mount/lib.sh" && . "$top_srcdir/tests/cli/lib.sh" || exit 1
 make_library
 mount_library
-mkdir "$mnt/a"
+mkdir "$mnt/a" "$mnt/b"
 echo one >"$mnt/a/one"
 echo two >"$mnt/two"
+ln "$mnt/a/one" "$mnt/b/uno"
+ln "$mnt/a/one" "$mnt/three"
 "$GARNER" sync "$lib" || fail "sync"
 mkdir "$work/here"
 cd "$work/here" || exit 1
@@ -17,6 +19,10 @@ before=$(find "$lib" -path "$lib/blobs" -prune -o -print | sort)
 gives 0 '1 assets (4 B), *' '' export "$lib" two out
 [ "$(cat out)" = two ] || fail "export to a name"
 gives 0 'two' '' export "$lib" two -
+# One file with several names stays one, wherever they are named.
+mkdir links
+gives 0 '1 assets (4 B), 2 links, 2 folders, *' '' export "$lib" a three b links
+[ links/a/one -ef links/three ] && [ links/a/one -ef links/b/uno ] || fail "names of one file in several paths"
 gives 1 '' 'garner export: a: Is a directory' export "$lib" a -
 gives 2 '' 'garner export: only one asset can go to standard output*' export "$lib" two a/one -
 
