@@ -19,6 +19,9 @@ struct content {
 	struct bundle_set bundles;
 	struct view_open_set views;
 	struct collect_state collect;
+	/* Homes whose chunks are moving to another blob (draft_unseal()): begun and ended. What is found meanwhile may be out of date. Atomic. */
+	unsigned moves_begun, moves_ended;
+	bool frozen; /* atomic: a home became a draft, and that could not be made durable */
 };
 
 /* What blob.kind says: the numbers of the schema. */

@@ -25,6 +25,7 @@ struct draft {
 	struct content *content;
 	int64_t blob;
 	bool read_only;
+	bool frozen;       /* see draft_is_frozen(); constant once others know the draft */
 	bool passed;       /* atomic; others than this process have had the file */
 	struct blob *file; /* for reading */
 
@@ -51,7 +52,10 @@ struct draft {
 /* A plain draft on the file of `blob`, whatever its row says. On 0 *out is the caller's, for draft_free(); errors of blobs_get(), -ENOMEM. */
 int draft_new(struct content *c, int64_t blob, bool read_only, struct draft **out);
 
-/* Begins a change: opens the descriptor, which is *fd, waits for what is exclusive. 0, -EROFS or an errno of open. */
+/* The same without its file yet: NULL when memory is out. */
+struct draft *draft_new_bare(struct content *c, int64_t blob, bool read_only);
+
+/* Begins a change: opens the descriptor, which is *fd, waits for what is exclusive. 0, -EROFS, -EIO (frozen) or an errno of open. */
 int draft_change_begin(struct draft *d, int *fd);
 void draft_change_end_locked(struct draft *d) LOCK_REQUIRES(&d->lock);
 void draft_change_end(struct draft *d);

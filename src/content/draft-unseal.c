@@ -150,48 +150,77 @@ static int unseal_fill(struct draft *copy, const struct blob *home, uint64_t siz
 	return err ? err : draft_sync(copy);
 }
 
-int draft_unseal(struct content *c, int64_t home, uint64_t size, struct draft **copy,
-		 struct meta_op *op)
+static void unseal_begin(struct content *c)
+{
+	__atomic_add_fetch(&c->moves_begun, 1, __ATOMIC_SEQ_CST);
+}
+
+static void unseal_end(struct content *c)
+{
+	__atomic_add_fetch(&c->moves_ended, 1, __ATOMIC_SEQ_CST);
+}
+
+/* A copy of the home in a draft of its own. */
+static int unseal_copied(struct content *c, int64_t home, uint64_t size, struct draft **copy)
 {
 	struct blob *blob = NULL;
-	struct draft *d = NULL;
 	int err = blobs_get(c->blobs, home, &blob);
 
 	if (!err)
-		err = draft_take(c, &d);
+		err = draft_take(c, copy);
 	if (!err)
-		err = unseal_fill(d, blob, size);
+		err = unseal_fill(*copy, blob, size);
 	blob_put(blob);
+	if (err && *copy)
+		draft_recycle(c, copy);
+	return err;
+}
+
+int draft_unseal(struct content *c, int64_t home, uint64_t size, struct draft **copy,
+		 struct draft **out, struct meta_op *op)
+{
+	struct draft *twin = NULL, *d = draft_new_bare(c, home, false);
+	int err = d ? unseal_copied(c, home, size, &twin) : -ENOMEM;
+
 	if (err) {
-		if (d)
-			draft_recycle(c, &d);
+		draft_free(d);
+		return err;
+	}
+	unseal_begin(c);
+	err = blobs_stand_in(c->blobs, home, draft_blob(twin), &d->file);
+	if (err) {
+		unseal_end(c);
+		draft_free(d);
+		draft_recycle(c, &twin);
 		return err;
 	}
 	META_ADD(op, HOME_DRAFT, META_ONE, -EAGAIN, META_I(home), CONTENT_OWNER(c));
-	META_ADD(op, DRAFT_HOME, META_ONE, -EAGAIN, META_I(draft_blob(d)), META_I(size), META_N());
-	META_ADD(op, HOME_PLACES_MOVE, META_ANY, 0, META_I(home), META_I(draft_blob(d)));
-	*copy = d;
+	META_ADD(op, DRAFT_HOME, META_ONE, -EAGAIN, META_I(draft_blob(twin)), META_I(size),
+		 META_N());
+	META_ADD(op, HOME_PLACES_MOVE, META_ANY, 0, META_I(home), META_I(draft_blob(twin)));
+	*copy = twin;
+	*out = d;
 	return 0;
 }
 
-int draft_unsealed(struct content *c, int64_t home, bool applied, struct draft **copy,
-		   struct draft **out)
+int draft_unsealed(struct draft *d, bool applied, struct draft **copy)
 {
-	int64_t twin = draft_blob(*copy);
+	struct content *c = d->content;
 	int err;
 
+	unseal_end(c);
 	if (!applied) {
+		/* Where views read it, it loses its name and no more. */
 		draft_recycle(c, copy);
 		return 0;
 	}
 	draft_free(*copy);
 	*copy = NULL;
 	err = meta_sync(c->meta);
-	if (!err)
-		err = blobs_stand_in(c->blobs, home, twin);
-	if (!err)
-		err = draft_new(c, home, false, out);
-	if (err)
-		log_error("blob %" PRId64 " cannot be written again: %s", home, err_text(err));
+	if (err) {
+		d->frozen = true;
+		__atomic_store_n(&c->frozen, true, __ATOMIC_RELEASE);
+		log_error("blob %" PRId64 " cannot be written again: %s", d->blob, err_text(err));
+	}
 	return err;
 }

@@ -14,12 +14,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int draft_new(struct content *c, int64_t blob, bool read_only, struct draft **out)
+struct draft *draft_new_bare(struct content *c, int64_t blob, bool read_only)
 {
 	struct draft *d = calloc(1, sizeof(*d));
 
 	if (!d)
-		return -ENOMEM;
+		return NULL;
 	d->content = c;
 	d->blob = blob;
 	d->read_only = read_only;
@@ -28,6 +28,15 @@ int draft_new(struct content *c, int64_t blob, bool read_only, struct draft **ou
 	d->cut = UINT64_MAX;
 	lock_init(&d->lock, LOCK_RANK_CONTENT);
 	lock_cond_init(&d->calm);
+	return d;
+}
+
+int draft_new(struct content *c, int64_t blob, bool read_only, struct draft **out)
+{
+	struct draft *d = draft_new_bare(c, blob, read_only);
+
+	if (!d)
+		return -ENOMEM;
 	int err = blobs_get(c->blobs, blob, &d->file);
 
 	if (err) {
@@ -77,6 +86,9 @@ int draft_open(struct content *c, int64_t blob, uint64_t size, bool read_only, s
 	}
 	int err = draft_new(c, blob, read_only, &d);
 
+	/* It may be the very one. */
+	if (!err)
+		d->frozen = __atomic_load_n(&c->frozen, __ATOMIC_ACQUIRE);
 	if (!err && !plain) {
 		d->plain = false;
 		err = draft_load(d, size);
@@ -121,6 +133,11 @@ bool draft_is_plain(struct draft *d)
 	return plain;
 }
 
+bool draft_is_frozen(const struct draft *d)
+{
+	return d->frozen;
+}
+
 /* Waits for whatever is exclusive. */
 static void draft_wait_locked(struct draft *d) LOCK_REQUIRES(&d->lock)
 {
@@ -132,6 +149,8 @@ int draft_change_begin(struct draft *d, int *fd)
 {
 	if (d->read_only)
 		return -EROFS;
+	if (d->frozen)
+		return -EIO;
 	lock_lock(&d->lock);
 	draft_wait_locked(d);
 	while (d->fd < 0) {

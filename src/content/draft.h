@@ -85,16 +85,19 @@ int draft_fd(const struct draft *d);
  * Takes the object of a home blob back into writing: the blob's file is to be a draft again, for someone (the kernel) holds on to that very file. Its bytes go to
  * another blob first, by a clone where the filesystem has them, else by a copy. Two steps, around the operation that attaches the draft:
  *
- *   draft_unseal       copies, makes the copy durable and adds to `op`: all chunks in `home` have their place in the copy, `home` is a draft. On 0 *copy is
- *                      for the second step. -EAGAIN when applying `op`: the blob is no home any more, or someone works on it. -ENOSPC, -EIO, …
- *   draft_unsealed     `applied`: *out is the draft, and every view of what was in `home` reads the copy. Makes the metadata durable first, since the bytes
- *                      may change from now on. Else gives the copy back. Takes *copy either way. On failure after `applied` the file must not be written while it
- *                      is passed: readers of the old content may have it. Errors of meta_sync(), blobs_stand_in(), draft_open().
+ *   draft_unseal       makes a durable copy, turns all views that are out to it, and adds to `op`: all chunks in `home` have their place in the copy,
+ *                      `home` is a draft. All that can fail is done then: on 0 *copy and *out, the draft, are for the second step. -EAGAIN when applying `op`:
+ *                      the blob is no home any more, or someone works on it. -ENOSPC, -EIO, … ; views are built again only after the second step.
+ *   draft_unsealed     `applied`: makes the metadata durable, since the bytes may change from now on; on failure the draft is frozen. Else the home
+ *                      stays what it is. *out is the caller's either way: draft_pass() of it is the home's own file, which has the claim that was on it; the
+ *                      handles of before read the copy. Takes *copy. Errors of meta_sync().
  */
 int draft_unseal(struct content *c, int64_t home, uint64_t size, struct draft **copy,
-		 struct meta_op *op);
-int draft_unsealed(struct content *c, int64_t home, bool applied, struct draft **copy,
-		   struct draft **out);
+		 struct draft **out, struct meta_op *op);
+int draft_unsealed(struct draft *d, bool applied, struct draft **copy);
+
+/* Whether its bytes must not change, for a power cut might bring back metadata that names them: changes fail with -EIO until the library is opened anew. */
+bool draft_is_frozen(const struct draft *d);
 
 /* True if the map changed since the last draft_save(). */
 bool draft_unsaved(struct draft *d);

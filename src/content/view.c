@@ -22,7 +22,7 @@ struct view_held {
 	int64_t object;
 };
 
-enum { VIEW_PLACES_MAX = 8 };
+enum { VIEW_PLACES_MAX = 8, VIEW_PAUSE_US = 200 };
 
 /* Where bytes may be read: `delta` is what their offset in the blob is beyond that in the content. */
 struct view_place {
@@ -239,7 +239,7 @@ static int view_from_plan(struct content *c, const struct view_plan *p, struct v
 	return err;
 }
 
-int view_of_object(struct content *c, int64_t id, struct view **out)
+static int view_build(struct content *c, int64_t id, struct view **out)
 {
 	struct view_plan plan = { .object = id, .idx = -1 };
 	int got = META_QUERY(c->meta, OBJECT_PLACES, view_plan_row, &plan, META_I(id));
@@ -257,6 +257,24 @@ int view_of_object(struct content *c, int64_t id, struct view **out)
 		log_error("object %" PRId64 ": its list of chunks has gaps", id);
 	free(plan.runs);
 	return err;
+}
+
+/*
+ * What the rows said may be out of date by the time the files are opened: where a home became a draft meanwhile, its own file was found by
+ * what its chunks' places no longer say. Counting is enough, since it is rare.
+ */
+int view_of_object(struct content *c, int64_t id, struct view **out)
+{
+	for (;;) {
+		unsigned ended = __atomic_load_n(&c->moves_ended, __ATOMIC_SEQ_CST);
+		int err = view_build(c, id, out);
+
+		if (__atomic_load_n(&c->moves_begun, __ATOMIC_SEQ_CST) == ended)
+			return err;
+		if (!err)
+			view_put(*out);
+		usleep(VIEW_PAUSE_US);
+	}
 }
 
 int view_of_zeros(uint64_t size, struct view **out)

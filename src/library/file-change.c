@@ -198,7 +198,7 @@ static int file_draft_locked(struct file *f, bool emptying) LOCK_REQUIRES(&f->sh
 			f->epoch++;
 		}
 		if (f->phase == FILE_DRAFT)
-			return 0;
+			return draft_is_frozen(f->draft) ? -EIO : 0;
 		rc = file_attach_locked(f, emptying);
 		if (rc && rc != -ESTALE)
 			return rc;

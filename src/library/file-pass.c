@@ -296,21 +296,6 @@ void file_pass_end(struct file *f)
 		sealer_queue(lib, ino, size);
 }
 
-/* The operation: what is in the blob moves to `copy`, the blob is the node's draft. */
-static int unseal_apply(struct file *f, int64_t home, struct draft **copy)
-{
-	struct meta_op *op = meta_op_new();
-	int rc = op ? draft_unseal(library_content(f->lib), home, f->size, copy, op) : -ENOMEM;
-
-	if (rc == 0) {
-		META_ADD(op, FILE_ATTACH, META_ONE, -ESTALE, META_I(f->ino), META_I(home),
-			 META_I(f->size), f->object ? META_I(f->object) : META_N());
-		rc = meta_apply(library_meta(f->lib), op);
-	}
-	meta_op_free(op);
-	return rc;
-}
-
 /* Whether the blob holds what the node has now: another process may have given it other content. */
 static int unseal_check(struct file *f, int64_t home)
 {
@@ -324,57 +309,78 @@ static int unseal_check(struct file *f, int64_t home)
 	return rc;
 }
 
-/* What fails after the rows were applied leaves a file that refuses changes while it is passed: unseal_check() finds its content elsewhere. */
-static int unseal(struct file *f, int64_t home, struct draft **out)
+/*
+ * What is in the blob moves to a copy, and the blob is the node's draft: then *applied, also where that cannot be made durable. Where *out is set it has
+ * the blob's own file.
+ */
+static int unseal(struct file *f, int64_t home, struct draft **out, bool *applied)
 {
 	struct draft *copy = NULL;
-	int rc = unseal_check(f, home);
+	struct meta_op *op = meta_op_new();
+	int rc = op ? unseal_check(f, home) : -ENOMEM;
 
 	if (rc == 0)
-		rc = unseal_apply(f, home, &copy);
-
-	if (copy) {
-		int end = draft_unsealed(library_content(f->lib), home, rc == 0, &copy, out);
+		rc = draft_unseal(library_content(f->lib), home, f->size, &copy, out, op);
+	if (rc == 0) {
+		META_ADD(op, FILE_ATTACH, META_ONE, -ESTALE, META_I(f->ino), META_I(home),
+			 META_I(f->size), f->object ? META_I(f->object) : META_N());
+		rc = meta_apply(library_meta(f->lib), op);
+		*applied = rc == 0;
+		int end = draft_unsealed(*out, *applied, &copy);
 
 		rc = rc ? rc : end;
 	}
+	meta_op_free(op);
 	/* Someone is giving back what the blob does not need. */
 	if (rc == -EAGAIN)
 		usleep(UNSEAL_PAUSE_US);
 	return rc == -EAGAIN ? -ESTALE : rc;
 }
 
+/* The file of before reads the copy now: the draft's is passed. The handle of before is the caller's to put. */
+static struct blob *pass_follow_locked(struct file *f, struct draft *draft)
+	LOCK_REQUIRES(&f->shard->lock)
+{
+	struct blob *before = f->pass;
+
+	f->pass = blob_ref(draft_pass(draft));
+	(void)pass_stamp(f->pass, &f->pass_seen);
+	return before;
+}
+
 int file_unseal_locked(struct file *f)
 {
 	struct draft *draft = NULL;
-	struct view *old;
-	struct blob *blob;
+	struct view *view = NULL;
+	struct blob *blob = NULL;
 	int64_t home = blob_id(f->pass);
+	bool applied = false;
 
 	f->busy = true;
 	file_unlock(f);
-	int rc = unseal(f, home, &draft);
+	int rc = unseal(f, home, &draft, &applied);
 
 	file_lock(f);
 	f->busy = false;
 	file_wake_locked(f);
-	if (rc)
-		return rc;
-	old = f->view;
-	f->view = NULL;
-	f->draft = draft;
-	f->phase = FILE_DRAFT;
-	f->stale = false;
-	f->told = false;
-	f->recorded = f->size;
-	/* The handle of before reads the copy now. */
-	blob = pass_drop_locked(f);
-	(void)pass_claim_locked(f, draft_pass(draft));
+	if (draft)
+		blob = pass_follow_locked(f, draft);
+	if (applied) {
+		view = f->view;
+		f->view = NULL;
+		f->draft = draft;
+		f->phase = FILE_DRAFT;
+		f->stale = false;
+		f->told = false;
+		f->recorded = f->size;
+		draft = NULL;
+	}
 	file_unlock(f);
 	blob_put(blob);
-	view_put(old);
+	view_put(view);
+	draft_free(draft);
 	file_lock(f);
-	return 0;
+	return rc;
 }
 
 bool file_is_sealed(struct file *f)

@@ -5,9 +5,10 @@
  *   listed, in use   found by id, refs > 0
  *   listed, idle     found by id, refs == 0, closed when room is needed, the longest idle first
  *   unlisted         in use, its name was removed or means another file; closed at the last put
+ *   standing         unlisted, and reads the file of another blob, which has the same bytes
  *
  * Files are opened outside the lock. A removal meanwhile shows in `removals`: what was opened may be what was removed, so it is closed and
- * looked for again. So every handle that is out and reads a file that has its name still is listed, and blobs_stand_in() finds it.
+ * looked for again. So every handle that is out and reads a file that has its name still is listed or standing, and blobs_stand_in() finds it.
  */
 #include "config.h"
 
@@ -17,6 +18,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include <utlist.h>
 
 #include "backend/store/blobs-internal.h"
 #include "util/cleanup.h"
@@ -195,7 +197,7 @@ static int open_blob(struct blobs *b, int64_t id, struct blob **out)
 		free(blob);
 		return fd;
 	}
-	*blob = (struct blob){ .owner = b, .id = id, .fd = fd, .refs = 1 };
+	*blob = (struct blob){ .owner = b, .id = id, .reads = id, .fd = fd, .refs = 1 };
 	*out = blob;
 	return 0;
 }
@@ -238,20 +240,6 @@ int blobs_get(struct blobs *b, int64_t id, struct blob **out)
 	return err;
 }
 
-/* Takes the handle on ID out of the table: NULL, or the caller's with a reference. */
-static struct blob *withdraw(struct blobs *b, int64_t id)
-{
-	struct blob *blob;
-
-	lock_lock(&b->lock);
-	b->removals++;
-	blob = find_locked(b, id);
-	if (blob)
-		unlist_locked(b, blob);
-	lock_unlock(&b->lock);
-	return blob;
-}
-
 /* Waits until the reads that began before are done. */
 static void drain(struct blob *blob)
 {
@@ -261,31 +249,112 @@ static void drain(struct blob *blob)
 		usleep(DRAIN_US);
 }
 
-int blobs_stand_in(struct blobs *b, int64_t id, int64_t other)
+/* Gives the handle the file behind FD, and puts it at the head of *CHAIN with a reference. */
+static int redirect_locked(struct blobs *b, struct blob *blob, int fd, int64_t reads,
+			   struct blob **chain) LOCK_REQUIRES(&b->lock)
+{
+	assert(blob->owner == b && blob->refs > 0);
+	if (dup3(fd, blob->fd, O_CLOEXEC) < 0)
+		return -errno;
+	blob->reads = reads;
+	blob->refs++;
+	blob->older = *chain;
+	*chain = blob;
+	return 0;
+}
+
+/* Lists OWN in the place of the handle that gets find now, with its claim. */
+static int replace_locked(struct blobs *b, struct blob *own, int fd, int64_t other,
+			  struct blob **chain) LOCK_REQUIRES(&b->lock)
+{
+	struct blob *before = NULL;
+	int err = 0;
+
+	HASH_FIND(hh, b->open, &own->id, sizeof own->id, before);
+	/* While both are in the table nobody looks. */
+	HASH_ADD(hh, b->open, id, sizeof own->id, own);
+	if (!own->hh.tbl)
+		return -ENOMEM;
+	if (before)
+		err = before->refs ? redirect_locked(b, before, fd, other, chain) : -EAGAIN;
+	if (err) {
+		HASH_DEL(b->open, own);
+		return err;
+	}
+	own->listed = true;
+	b->open_count++;
+	b->removals++;
+	if (!before)
+		return 0;
+	unlist_locked(b, before);
+	DL_APPEND2(b->standing, before, before_standing, after_standing);
+	own->claimed = before->claimed;
+	before->claimed = false;
+	return 0;
+}
+
+/* Turns all that read the file of OWN's blob to FD, and lists OWN. What was turned is in *CHAIN, also on failure. */
+static int stand_in_locked(struct blobs *b, struct blob *own, int fd, int64_t other,
+			   struct blob **chain) LOCK_REQUIRES(&b->lock)
+{
+	struct blob *blob;
+
+	DL_FOREACH2(b->standing, blob, after_standing)
+	{
+		int err = blob->reads == own->id ? redirect_locked(b, blob, fd, other, chain) : 0;
+
+		if (err)
+			return err;
+	}
+	return replace_locked(b, own, fd, other, chain);
+}
+
+int blobs_stand_in(struct blobs *b, int64_t id, int64_t other, struct blob **own)
 {
 	CLEANUP_CLOSE int fd = blobs_open_read(b, other);
-	struct blob *blob;
-	int err = 0;
+	struct blob *fresh, *chain = NULL;
+	int err;
 
 	if (fd < 0)
 		return fd;
-	blob = withdraw(b, id);
-	if (blob && dup3(fd, blob->fd, O_CLOEXEC) < 0)
-		err = -errno;
-	if (blob && !err)
+	err = open_blob(b, id, &fresh);
+	if (err)
+		return err;
+	do {
+		blobs_cache_close_idle(b, id);
+		lock_lock(&b->lock);
+		err = stand_in_locked(b, fresh, fd, other, &chain);
+		lock_unlock(&b->lock);
+	} while (err == -EAGAIN);
+	while (chain) {
+		struct blob *blob = chain;
+
+		chain = blob->older;
 		drain(blob);
-	blob_put(blob);
+		blob_put(blob);
+	}
+	if (err)
+		close_chain(fresh);
+	else
+		*own = fresh;
 	return err;
 }
 
 bool blob_claim(struct blob *blob)
 {
-	return !__atomic_exchange_n(&blob->claimed, true, __ATOMIC_ACQ_REL);
+	lock_lock(&blob->owner->lock);
+	bool claimed = blob->listed && !blob->claimed;
+
+	blob->claimed |= claimed;
+	lock_unlock(&blob->owner->lock);
+	return claimed;
 }
 
 void blob_unclaim(struct blob *blob)
 {
-	__atomic_store_n(&blob->claimed, false, __ATOMIC_RELEASE);
+	lock_lock(&blob->owner->lock);
+	blob->claimed = false;
+	lock_unlock(&blob->owner->lock);
 }
 
 ssize_t blob_read(struct blob *blob, void *buf, size_t len, uint64_t off)
@@ -323,6 +392,8 @@ void blob_put(struct blob *blob)
 			idle_add_locked(b, blob);
 			chain = take_idle_locked(b, excess_locked(b));
 		} else {
+			if (blob->reads != blob->id)
+				DL_DELETE2(b->standing, blob, before_standing, after_standing);
 			blob->older = NULL;
 			chain = blob;
 		}

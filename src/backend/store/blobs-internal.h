@@ -21,11 +21,13 @@ struct blob {
 	int fd; /* the number is for life; blobs_stand_in() may give it another file */
 	/* Atomic: reads under way that began in each of the two turns, and the turn. */
 	unsigned reading[2], turn;
-	bool claimed; /* atomic */
 	/* Guarded by owner->lock. */
 	unsigned refs;
-	bool listed;                /* in owner->open, so that others may find it */
+	bool listed; /* in owner->open, so that others may find it */
+	bool claimed;
+	int64_t reads;              /* whose file `fd` is: another's after blobs_stand_in() */
 	struct blob *newer, *older; /* among the idle: listed, without references */
+	struct blob *before_standing, *after_standing; /* in owner->standing: reads another's */
 	UT_hash_handle hh;
 };
 
@@ -47,8 +49,9 @@ struct blobs {
 	uint64_t block_bytes;
 	struct blobs_caps caps;
 
-	struct lock lock;  /* guards all that follows */
-	struct blob *open; /* table by id */
+	struct lock lock;      /* guards all that follows */
+	struct blob *open;     /* table by id */
+	struct blob *standing; /* list */
 	struct blob *idle_newest, *idle_oldest;
 	unsigned open_count, limit;
 	uint64_t removals; /* goes up with each name that stops meaning what it meant */

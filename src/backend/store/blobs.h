@@ -100,8 +100,8 @@ struct blob *blob_ref(struct blob *blob);
 int blob_fd(const struct blob *blob);
 
 /*
- * One user at a time may claim the file behind a handle for itself (to hand it to the kernel): false while another has. Any thread; ended by
- * blob_unclaim(), before the put.
+ * One user at a time may claim the file behind a handle for itself (to hand it to the kernel): false while another has, and where the file is not
+ * the blob's own any more (blobs_stand_in(), blobs_unlink()). Any thread; ended by blob_unclaim(), before the put.
  */
 bool blob_claim(struct blob *blob);
 void blob_unclaim(struct blob *blob);
@@ -114,11 +114,12 @@ ssize_t blob_read(struct blob *blob, void *buf, size_t len, uint64_t off);
 
 /*
  * The file of blob ID is about to change, and blob OTHER has the bytes that it has now: handles on
- * ID that are out read the file of OTHER from now on, later gets of ID open its own. On 0 no
- * blob_read() through such a handle reads ID's own file any more; those under way are waited for.
- * Errors as blobs_get() of OTHER; nothing has changed then.
+ * ID that are out, and those that an earlier call turned to ID, read the file of OTHER from now on. *OWN, the caller's for blob_put(), is
+ * a new handle on ID's own file, which later gets find and which has the claim that was on the one before. On 0 no blob_read()
+ * through the others reads ID's own file any more; those under way are waited for. Errors as blobs_get() of both; gets of ID are
+ * answered as before then, though some handles may read OTHER.
  */
-int blobs_stand_in(struct blobs *b, int64_t id, int64_t other);
+int blobs_stand_in(struct blobs *b, int64_t id, int64_t other, struct blob **own);
 
 /* The id that it was opened by. */
 int64_t blob_id(const struct blob *blob);

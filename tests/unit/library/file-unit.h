@@ -195,4 +195,14 @@ static inline void lab_fill(uint64_t *state, uint8_t *out, size_t len)
 		out[i] = (uint8_t)(lab_random(state) >> 32);
 }
 
+/* As many bytes as asked for and one more, for free(). */
+static inline uint8_t *lab_bytes(uint64_t seed, size_t len)
+{
+	uint8_t *out = malloc(len + 1);
+
+	ck_assert_ptr_nonnull(out);
+	lab_fill(&seed, out, len);
+	return out;
+}
+
 #endif

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-EXTRA_DIST += tests/unit/library/file-unit.h tests/unit/library/tree-unit.h
+EXTRA_DIST += tests/unit/library/file-unit.h tests/unit/library/pass-unit.h tests/unit/library/tree-unit.h
 
 UNIT_TESTS += tests/unit/library/test-library
 tests_unit_library_test_library_LDADD = $(UNIT_LIBRARY_LIBS)
@@ -9,6 +9,12 @@ tests_unit_library_test_file_LDADD = $(UNIT_LIBRARY_LIBS)
 
 UNIT_TESTS += tests/unit/library/test-pass
 tests_unit_library_test_pass_LDADD = $(UNIT_LIBRARY_LIBS)
+
+UNIT_TESTS += tests/unit/library/test-unseal
+tests_unit_library_test_unseal_LDADD = $(UNIT_LIBRARY_LIBS)
+tests_unit_library_test_unseal_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc -Wl,--wrap=meta_apply \
+	-Wl,--wrap=blobs_get -Wl,--wrap=blobs_open_write -Wl,--wrap=blobs_open_read \
+	-Wl,--wrap=meta_sync -Wl,--wrap=io_sync_data
 
 UNIT_TESTS += tests/unit/library/test-file-random
 tests_unit_library_test_file_random_LDADD = $(UNIT_LIBRARY_LIBS)

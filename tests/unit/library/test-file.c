@@ -9,19 +9,10 @@
 
 enum { BIG = 300000 };
 
-static uint8_t *bytes(uint64_t seed, size_t len)
-{
-	uint8_t *out = malloc(len + 1);
-
-	ck_assert_ptr_nonnull(out);
-	lab_fill(&seed, out, len);
-	return out;
-}
-
 START_TEST(new_content_is_read_before_and_after_the_seal)
 {
 	struct lab lab;
-	uint8_t *data = bytes(1, BIG);
+	uint8_t *data = lab_bytes(1, BIG);
 
 	lab_make(&lab, NULL, LAB_LAZY);
 	lab_open(&lab);
@@ -52,7 +43,7 @@ END_TEST
 START_TEST(an_edit_lies_over_what_was_sealed)
 {
 	struct lab lab;
-	uint8_t *data = bytes(2, BIG);
+	uint8_t *data = lab_bytes(2, BIG);
 
 	lab_make(&lab, NULL, LAB_LAZY);
 	lab_open(&lab);
@@ -85,7 +76,7 @@ END_TEST
 START_TEST(truncation_to_nothing_and_back)
 {
 	struct lab lab;
-	uint8_t *data = bytes(3, BIG), zeros[1000] = { 0 };
+	uint8_t *data = lab_bytes(3, BIG), zeros[1000] = { 0 };
 
 	lab_make(&lab, NULL, LAB_LAZY);
 	lab_open(&lab);
@@ -207,7 +198,7 @@ START_TEST(unlinked_files_live_until_their_last_close)
 {
 	struct lab lab;
 	struct node node;
-	uint8_t *data = bytes(4, 5000);
+	uint8_t *data = lab_bytes(4, 5000);
 
 	lab_make(&lab, NULL, LAB_LAZY);
 	lab_open(&lab);
@@ -278,7 +269,7 @@ END_TEST
 START_TEST(copies_share_sealed_bytes_and_copy_the_rest)
 {
 	struct lab lab;
-	uint8_t *data = bytes(5, BIG);
+	uint8_t *data = lab_bytes(5, BIG);
 	struct node node;
 
 	lab_make(&lab, NULL, LAB_LAZY);

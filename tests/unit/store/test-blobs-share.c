@@ -355,7 +355,7 @@ START_TEST(another_blob_stands_in)
 {
 	struct place p;
 	struct watcher w = { 0 };
-	struct blob *fresh;
+	struct blob *own, *fresh;
 	pthread_t threads[4];
 	char byte;
 
@@ -365,11 +365,12 @@ START_TEST(another_blob_stands_in)
 	ck_assert_int_eq(blobs_get(p.blobs, 1, &w.blob), 0);
 	for (int i = 0; i < 4; i++)
 		ck_assert_int_eq(pthread_create(&threads[i], NULL, watch_bytes, &w), 0);
-	ck_assert_int_eq(blobs_stand_in(p.blobs, 1, 3), -ENOENT);
-	ck_assert_int_eq(blobs_stand_in(p.blobs, 1, 2), 0);
+	ck_assert_int_eq(blobs_stand_in(p.blobs, 1, 3, &own), -ENOENT);
+	ck_assert_int_eq(blobs_stand_in(p.blobs, 1, 2, &own), 0);
 	/* Whoever looks from now on sees the file of before no more. */
 	blob_write(p.blobs, 1, "b", 1, 0);
 	ck_assert_int_eq(blobs_get(p.blobs, 1, &fresh), 0);
+	ck_assert_ptr_eq(fresh, own);
 	ck_assert_int_eq(blob_read(fresh, &byte, 1, 0), 1);
 	ck_assert_int_eq(byte, 'b');
 	ck_assert_int_eq(blob_read(w.blob, &byte, 1, 0), 1);
@@ -379,7 +380,66 @@ START_TEST(another_blob_stands_in)
 		pthread_join(threads[i], NULL);
 	ck_assert_int_eq(atomic_load(&w.wrong), 0);
 	blob_put(w.blob);
+	blob_put(own);
 	blob_put(fresh);
+	place_close(&p);
+}
+END_TEST
+
+static void assert_byte(struct blob *blob, char want)
+{
+	char byte = 0;
+
+	ck_assert_int_eq(blob_read(blob, &byte, 1, 0), 1);
+	ck_assert_int_eq(byte, want);
+}
+
+/* What stands in may be replaced itself: then so is it for those that were turned to it. */
+START_TEST(what_stands_in_is_followed)
+{
+	struct place p;
+	struct blob *first, *second, *own1, *own2;
+
+	place_open(&p);
+	for (int id = 1; id <= 3; id++)
+		blob_make(p.blobs, id, 'a', 100);
+	ck_assert_int_eq(blobs_get(p.blobs, 1, &first), 0);
+	ck_assert_int_eq(blobs_stand_in(p.blobs, 1, 2, &own1), 0);
+	blob_write(p.blobs, 1, "b", 1, 0);
+	ck_assert_int_eq(blobs_get(p.blobs, 2, &second), 0);
+	ck_assert_int_eq(blobs_stand_in(p.blobs, 2, 3, &own2), 0);
+	blob_write(p.blobs, 2, "c", 1, 0);
+	assert_byte(first, 'a');
+	assert_byte(second, 'a');
+	assert_byte(own1, 'b');
+	assert_byte(own2, 'c');
+	blob_put(first);
+	blob_put(second);
+	blob_put(own1);
+	blob_put(own2);
+	place_close(&p);
+}
+END_TEST
+
+START_TEST(a_claim_stays_with_the_file)
+{
+	struct place p;
+	struct blob *before, *own;
+
+	place_open(&p);
+	blob_make(p.blobs, 1, 'a', 100);
+	blob_make(p.blobs, 2, 'a', 100);
+	ck_assert_int_eq(blobs_get(p.blobs, 1, &before), 0);
+	ck_assert(blob_claim(before));
+	ck_assert_int_eq(blobs_stand_in(p.blobs, 1, 2, &own), 0);
+	ck_assert(!blob_claim(own));
+	ck_assert(!blob_claim(before));
+	blob_unclaim(own);
+	ck_assert(!blob_claim(before));
+	ck_assert(blob_claim(own));
+	blob_unclaim(own);
+	blob_put(before);
+	blob_put(own);
 	place_close(&p);
 }
 END_TEST
@@ -387,4 +447,5 @@ END_TEST
 UNIT_MAIN("blobs shared", 60, writers_are_seen, mappings_are_seen,
 	  quiet_without_the_right_to_a_lease, writers_that_come_during_the_test,
 	  threads_and_unlinking, opening_while_unlinking, threads_that_create_and_sync,
-	  alone_is_who_nobody_reads_beside, a_claim_is_one_users, another_blob_stands_in)
+	  alone_is_who_nobody_reads_beside, a_claim_is_one_users, another_blob_stands_in,
+	  what_stands_in_is_followed, a_claim_stays_with_the_file)
