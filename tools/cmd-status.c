@@ -23,14 +23,15 @@ enum { KEY_JSON = 'j', KEY_TIMEOUT = 't' };
 static json_t *report_json(const char *path, const struct report *r)
 {
 	return json_pack(
-		"{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "library",
-		cmd_json_text(path, strlen(path)), "folders", (json_int_t)r->folders, "assets",
-		(json_int_t)r->assets, "others", (json_int_t)r->others, "bytes",
+		"{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+		"library", cmd_json_text(path, strlen(path)), "folders", (json_int_t)r->folders,
+		"assets", (json_int_t)r->assets, "others", (json_int_t)r->others, "bytes",
 		(json_int_t)r->bytes, "trash_items", (json_int_t)r->trash_items, "trash_bytes",
 		(json_int_t)r->trash_bytes, "drafts", (json_int_t)r->drafts, "draft_bytes",
-		(json_int_t)r->draft_bytes, "objects", (json_int_t)r->objects, "object_bytes",
-		(json_int_t)r->object_bytes, "chunks", (json_int_t)r->chunks, "chunk_bytes",
-		(json_int_t)r->chunk_bytes, "journal", (json_int_t)r->journal);
+		(json_int_t)r->draft_bytes, "doubts", (json_int_t)r->doubts, "objects",
+		(json_int_t)r->objects, "object_bytes", (json_int_t)r->object_bytes, "chunks",
+		(json_int_t)r->chunks, "chunk_bytes", (json_int_t)r->chunk_bytes, "journal",
+		(json_int_t)r->journal);
 }
 
 /* What the mounting process says of itself; NULL when nobody mounts the library. */
@@ -121,6 +122,11 @@ static void print_report(const char *path, const struct report *r)
 	       (unsigned long long)r->objects, cmd_size(r->object_bytes, a),
 	       (unsigned long long)r->chunks, cmd_size(r->chunk_bytes, b));
 	print_free(path);
+	if (r->doubts)
+		printf("trouble:   the disk failed to keep what was written to %lld assets; "
+		       "'garner "
+		       "fsck' names them\n",
+		       (long long)r->doubts);
 }
 
 static int show_status(const char *path, const struct report *r, bool json)

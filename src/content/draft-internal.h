@@ -36,6 +36,8 @@ struct draft {
 	uint64_t epoch;        /* goes up with each change that begins */
 	int fd;                /* for writing; -1: none; closed only while no change is under way */
 	bool plain;            /* changes only while exclusive */
+	bool doubt;            /* the disk failed to keep bytes of the file */
+	bool doubt_told;       /* the row may say so */
 	struct extent_map map; /* of an overlay; empty for a plain draft */
 	struct draft_base *bases;
 	size_t base_count;
@@ -76,6 +78,15 @@ int draft_map_resize_locked(struct draft *d, uint64_t size) LOCK_REQUIRES(&d->lo
 
 /* Replays the log into the map of an overlay. ERR_CORRUPT, -ENOMEM or as meta_query(). */
 int draft_load(struct draft *d, uint64_t size);
+
+/* 0, or -EIO where the disk is known to have failed to keep bytes of the file; starts no writing. Errors that nobody was told of are found. */
+int draft_check(struct draft *d);
+
+/* The file is empty: what was lost is lost on purpose. */
+void draft_emptied_locked(struct draft *d) LOCK_REQUIRES(&d->lock);
+
+/* Adds to `op` that the draft is in doubt no more, where the row may say so. */
+void draft_save_doubt_locked(struct draft *d, struct meta_op *op) LOCK_REQUIRES(&d->lock);
 
 /* The draft's state of change, to compare: equal values mean that nothing changed between. */
 uint64_t draft_epoch(struct draft *d);

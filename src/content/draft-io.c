@@ -222,7 +222,11 @@ int draft_truncate(struct draft *d, uint64_t size)
 	lock_unlock(&d->lock);
 	if (plain && ftruncate(fd, (off_t)size))
 		err = -errno;
-	draft_change_end(d);
+	lock_lock(&d->lock);
+	if (!err && !size)
+		draft_emptied_locked(d);
+	draft_change_end_locked(d);
+	lock_unlock(&d->lock);
 	return err;
 }
 

@@ -112,6 +112,7 @@ static void draft_log_append_locked(struct draft *d, struct meta_op *op) LOCK_RE
 int draft_save(struct draft *d, struct meta_op *op)
 {
 	lock_lock(&d->lock);
+	draft_save_doubt_locked(d, op);
 	if (!d->plain) {
 		size_t full = DRAFT_LOG_FACTOR * extent_count(&d->map) + DRAFT_LOG_SPARE;
 

@@ -61,21 +61,26 @@ int draft_take(struct content *c, struct draft **out)
 	return err;
 }
 
+struct draft_row {
+	bool plain, doubt;
+};
+
 static int draft_row(void *arg, const struct meta_row *row)
 {
-	bool *plain = arg;
+	struct draft_row *r = arg;
 
 	if (meta_row_int(row, 0) != CONTENT_BLOB_DRAFT)
 		return ERR_CORRUPT;
-	*plain = meta_row_int(row, 1) != 0;
+	r->plain = meta_row_int(row, 1) != 0;
+	r->doubt = meta_row_int(row, 2) != 0;
 	return 0;
 }
 
 int draft_open(struct content *c, int64_t blob, uint64_t size, bool read_only, struct draft **out)
 {
 	struct draft *d = NULL;
-	bool plain = true;
-	int got = META_QUERY(c->meta, BLOB_GET, draft_row, &plain, META_I(blob));
+	struct draft_row r = { 0 };
+	int got = META_QUERY(c->meta, BLOB_GET, draft_row, &r, META_I(blob));
 
 	if (got <= 0) {
 		int err = got ? got : ERR_CORRUPT;
@@ -86,10 +91,12 @@ int draft_open(struct content *c, int64_t blob, uint64_t size, bool read_only, s
 	}
 	int err = draft_new(c, blob, read_only, &d);
 
-	/* It may be the very one. */
-	if (!err)
+	if (!err) {
+		/* It may be the very one. */
 		d->frozen = __atomic_load_n(&c->frozen, __ATOMIC_ACQUIRE);
-	if (!err && !plain) {
+		d->doubt = d->doubt_told = r.doubt;
+	}
+	if (!err && !r.plain) {
 		d->plain = false;
 		err = draft_load(d, size);
 	}
@@ -303,32 +310,6 @@ int draft_lay_over(struct draft *d, int64_t object, uint64_t size, struct meta_o
 	META_ADD(op, DRAFT_EXTENT_ADD, META_ONE, 0, META_I(d->blob), META_I(1), META_I(EXTENT_BASE),
 		 META_I(0), META_I(size), META_I(object), META_I(0));
 	return 0;
-}
-
-static int draft_sync_with(struct draft *d, int (*sync)(int fd))
-{
-	lock_lock(&d->lock);
-	/* The writer's descriptor, where there is one, is sure to hear of an error of its own pages. */
-	int fd = d->fd >= 0 ? dup(d->fd) : -1;
-
-	lock_unlock(&d->lock);
-	int err = sync(fd >= 0 ? fd : blob_fd(d->file));
-
-	if (fd >= 0)
-		close(fd);
-	if (err)
-		log_error("draft %" PRId64 ": sync: %s", d->blob, err_text(err));
-	return err ? err : blobs_sync_names(d->content->blobs);
-}
-
-int draft_sync(struct draft *d)
-{
-	return draft_sync_with(d, io_sync_data);
-}
-
-int draft_sync_all(struct draft *d)
-{
-	return draft_sync_with(d, io_sync_file);
 }
 
 bool draft_rest(struct draft *d)

@@ -110,9 +110,18 @@ void draft_save_failed(struct draft *d);
 /* Sets the time of change of its file, and *out to what fstat(2) says then. 0 or negative errno. */
 int draft_set_mtime(struct draft *d, int64_t mtime_ns, struct stat *out);
 
-/* fdatasync of the file, and its name made durable; and fsync, with the times. */
+/*
+ * fdatasync of the file, and its name made durable; and fsync, with the times. -EIO, and also from then on (the row remembers): the disk failed to keep what was
+ * written, until the draft is emptied (draft_truncate() to 0, recorded by the next draft_save()). Such a draft is not sealed. Else an errno.
+ */
 int draft_sync(struct draft *d);
 int draft_sync_all(struct draft *d);
+
+/*
+ * The draft `blob`, which no one has open, is in doubt no more: its content is what the disk has. 0, -ESTALE (no draft), -EIO (the disk fails still), … Durable
+ * after meta_sync().
+ */
+int draft_trust(struct content *c, int64_t blob);
 
 /*
  * Closes the writable descriptor, so that many drafts can wait for their seal; false when a change is

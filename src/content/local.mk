@@ -21,6 +21,7 @@ libcontent_a_SOURCES = \
 	src/content/draft-pool.c \
 	src/content/draft-pool.h \
 	src/content/draft-run.c \
+	src/content/draft-sync.c \
 	src/content/draft-unseal.c \
 	src/content/draft.c \
 	src/content/draft.h \

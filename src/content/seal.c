@@ -150,7 +150,10 @@ static int seal_prepare_item(struct seal *s, struct seal_item *it)
 		return 0;
 	if (it->size > INT64_MAX)
 		return -EFBIG;
-	err = seal_reuse(s, it);
+	if (it->draft)
+		err = draft_check(it->draft);
+	if (!err)
+		err = seal_reuse(s, it);
 	if (!err)
 		err = seal_survey(s, it);
 	if (!err)

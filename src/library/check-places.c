@@ -8,11 +8,15 @@
 #include <unistd.h>
 
 #include "backend/store/blobs.h"
+#include "content/draft.h"
 #include "content/hash.h"
 #include "library/check-internal.h"
 #include "library/internal.h"
+#include "util/buf.h"
+#include "util/cleanup.h"
 #include "util/hex.h"
 #include "util/io.h"
+#include "util/log.h"
 
 #define PAGE 256
 
@@ -139,7 +143,7 @@ static int check_place(struct check *c, const struct item *it)
 
 /* Drafts that nodes point at must have their file. */
 struct drafts {
-	int64_t (*pairs)[3];
+	int64_t (*rows)[4]; /* inode, blob, its kind, in doubt */
 	size_t count, room;
 };
 
@@ -149,17 +153,35 @@ static int add_draft(void *arg, const struct meta_row *row)
 
 	if (d->count == d->room) {
 		size_t room = d->room ? 2 * d->room : 64;
-		int64_t(*pairs)[3] = realloc(d->pairs, room * sizeof *pairs);
+		int64_t(*rows)[4] = realloc(d->rows, room * sizeof *rows);
 
-		if (!pairs)
+		if (!rows)
 			return -ENOMEM;
-		d->pairs = pairs;
+		d->rows = rows;
 		d->room = room;
 	}
-	for (int i = 0; i < 3; i++)
-		d->pairs[d->count][i] = meta_row_int(row, i);
+	for (int i = 0; i < 4; i++)
+		d->rows[d->count][i] = meta_row_int(row, i);
 	d->count++;
 	return 0;
+}
+
+/* The disk failed to keep what was written: repairing takes what it has. */
+static int check_doubt(struct check *c, int64_t ino, int64_t blob)
+{
+	CLEANUP_BUF struct buf path = BUF_INIT;
+	int err = tree_path(c->lib, ino, &path);
+
+	if (err && err != -ENOENT)
+		return err;
+	check_fault(c, "%s (inode %lld): the disk failed to keep what was written to it",
+		    err ? "an asset without a name" : log_name(path.data, path.len),
+		    (long long)ino);
+	if (!(c->flags & CHECK_REPAIR))
+		return 0;
+	err = draft_trust(library_content(c->lib), blob);
+	c->result.mended += !err;
+	return err;
 }
 
 static int check_drafts(struct check *c)
@@ -169,9 +191,11 @@ static int check_drafts(struct check *c)
 	uint64_t missing = 0, given_up = 0;
 
 	for (size_t i = 0; err >= 0 && i < d.count; i++) {
-		int64_t ino = d.pairs[i][0], blob = d.pairs[i][1];
+		int64_t ino = d.rows[i][0], blob = d.rows[i][1];
 
-		if (d.pairs[i][2] != 1)
+		if (d.rows[i][3])
+			err = check_doubt(c, ino, blob);
+		if (d.rows[i][2] != 1)
 			check_fault(c, "inode %lld: its draft %016llx is not a draft",
 				    (long long)ino, (unsigned long long)blob);
 		else if (blobs_stat(c->lib->blobs, blob, NULL, NULL) != -ENOENT)
@@ -181,7 +205,7 @@ static int check_drafts(struct check *c)
 				    (long long)ino, (unsigned long long)blob);
 		missing++;
 	}
-	free(d.pairs);
+	free(d.rows);
 	if (err >= 0 && missing && (c->flags & CHECK_REPAIR))
 		err = recover_give_up(c->lib, &given_up);
 	c->result.mended += given_up;

@@ -53,6 +53,8 @@ int report_library(struct library *lib, struct report *out)
 	if (err >= 0)
 		err = meta_query(m, META_REPORT_DRAFTS, 0, NULL, take_pair, drafts);
 	if (err >= 0)
+		err = meta_query(m, META_REPORT_DOUBTS, 0, NULL, take_one, &r.doubts);
+	if (err >= 0)
 		err = meta_query(m, META_REPORT_OBJECTS, 0, NULL, take_pair, objects);
 	if (err >= 0)
 		err = meta_query(m, META_REPORT_CHUNKS, 0, NULL, take_pair, chunks);

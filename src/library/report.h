@@ -12,6 +12,7 @@ struct report {
 	uint64_t bytes; /* of all assets, as their sizes say */
 	uint64_t trash_items, trash_bytes; /* deleted, still restorable */
 	uint64_t drafts, draft_bytes;      /* written, not sealed yet */
+	int64_t doubts; /* of the drafts: the disk failed to keep what was written */
 	uint64_t objects,
 		object_bytes; /* sealed contents and their bytes without holes, before deduplication */
 	uint64_t chunks, chunk_bytes; /* what the store holds of them, each chunk once */

@@ -43,7 +43,7 @@ gives 0 *$'\nmounted:   '"$mnt, by process "[0-9]*$'\nopen:      0 files, 0 for 
 exec 9>"$mnt/open"
 echo x >&9
 json '.mountpoint == "'"$mnt"'" and .mount.ok and .mount.pid > 1 and .mount.files.writing == 1' status --json library
-gives 0 '' 'garner sync: left out what is still open for writing: 1 file' sync library
+gives 0 '' 'garner sync: left out what is still open: 1 file' sync library
 gives 5 '' "garner umount: $mnt: files in it are in use*--lazy*" umount mount
 gives 5 '' "garner mount: $mnt: files are open for writing" mount -o remount,ro library "$mnt"
 exec 9>&-
@@ -90,6 +90,19 @@ echo new >"$mnt/unsealed"
 unmount_library
 gives 0 '' '' sync library
 json '.drafts == 0 and .assets == 3' status --json library
+
+# What the disk failed to keep is named, not sealed, until someone takes what there is.
+mount_library
+echo lost >"$mnt/lost"
+unmount_library
+sqlite3 library/garner.db 'UPDATE blob SET mtime_ns = 1 WHERE id IN (SELECT draft FROM node)' || fail "sqlite3"
+gives 0 *$'\ntrouble:   the disk failed to keep what was written to 1 assets; '* '' status library
+gives 1 '' "*garner sync: library: Input/output error" sync library
+json '.drafts == 1 and .doubts == 1' status --json library
+gives 4 '"/lost" (inode '*'): the disk failed to keep what was written to it'* '' fsck library
+gives 1 *' 1 faults, 1 mended'* '' fsck --repair library
+gives 0 '' '' sync library
+json '.drafts == 0 and .doubts == 0' status --json library
 
 # A mountpoint that a killed daemon left, by its name from here.
 mount_library

@@ -46,3 +46,7 @@ UNIT_TESTS += tests/unit/content/test-seal-import
 tests_unit_content_test_seal_import_LDADD = $(UNIT_CONTENT_LIBS)
 UNIT_TESTS += tests/unit/content/test-bundle
 tests_unit_content_test_bundle_LDADD = $(UNIT_CONTENT_LIBS)
+UNIT_TESTS += tests/unit/content/test-draft-doubt
+tests_unit_content_test_draft_doubt_LDADD = $(UNIT_CONTENT_LIBS)
+tests_unit_content_test_draft_doubt_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=io_sync_data \
+	-Wl,--wrap=sync_file_range
