@@ -98,9 +98,12 @@ static void print_mount(const char *at, const json_t *mounted)
 		printf(", read-only or not answering\n");
 		return;
 	}
-	printf(", by process %lld, %s\nopen:      %lld files, %lld for writing\n",
+	printf(", by process %lld, %s\nopen:      %lld files, %lld for writing",
 	       number(mounted, "pid"), path ? path : "", number(files, "open"),
 	       number(files, "writing"));
+	if (number(files, "held"))
+		printf(", %lld sealed when their readers have closed them", number(files, "held"));
+	putchar('\n');
 	print_sealing(json_object_get(mounted, "sealing"));
 }
 
@@ -193,12 +196,12 @@ static int fail_sync(const struct cmd *cmd, const char *path, int err)
 	return cmd_fail_library(cmd, path, err);
 }
 
-/* What is open for writing or mapped cannot be sealed; that is no failure, but worth a word. */
+/* What is open for writing, mapped, or held by a reader cannot be sealed; that is no failure, but worth a word. */
 static void tell_skipped(long long skipped)
 {
 	if (skipped)
-		fprintf(stderr, "garner sync: left out what is still open for writing: %lld %s\n",
-			skipped, skipped == 1 ? "file" : "files");
+		fprintf(stderr, "garner sync: left out what is still open: %lld %s\n", skipped,
+			skipped == 1 ? "file" : "files");
 }
 
 /* Nobody mounts it: this process takes up the drafts and seals them. */

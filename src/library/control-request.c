@@ -68,13 +68,14 @@ static int control_status(struct library *lib, json_t *described, struct control
 			  struct buf *out)
 {
 	char instance[HEX_TEXT_LEN(16)];
-	size_t open = 0, writing = 0;
+	struct files_counts files;
 
 	hex_encode(library_instance(lib), 16, instance);
-	files_counts(lib, &open, &writing);
-	json_t *json = json_pack("{s:b, s:i, s:s, s:s, s:{s:I, s:I}, s:o}", "ok", 1, "pid",
+	files_counts(lib, &files);
+	json_t *json = json_pack("{s:b, s:i, s:s, s:s, s:{s:I, s:I, s:I}, s:o}", "ok", 1, "pid",
 				 (int)getpid(), "version", version_text(), "instance", instance,
-				 "files", "open", (json_int_t)open, "writing", (json_int_t)writing,
+				 "files", "open", (json_int_t)files.open, "writing",
+				 (json_int_t)files.writing, "held", (json_int_t)files.held,
 				 "sealing", control_sealer(lib));
 
 	if (json)
@@ -140,7 +141,7 @@ int control_request(struct library *lib, json_t *described, const char *line, si
 static int control_sync_done(struct library *lib, struct control_job *job, struct buf *out)
 {
 	uint64_t skipped = 0;
-	size_t open = 0, writing = 0;
+	struct files_counts files;
 	int result = 0;
 
 	if (!sealer_ticket_done(lib, &job->sync, &result, &skipped)) {
@@ -148,12 +149,13 @@ static int control_sync_done(struct library *lib, struct control_job *job, struc
 			return 0;
 		result = -ETIMEDOUT;
 	}
-	files_counts(lib, &open, &writing);
+	files_counts(lib, &files);
+	skipped += files.writing + files.held;
 	int rc = result ? control_result(job, result, out)
-			: control_answer(job,
-					 json_pack("{s:b, s:I}", "ok", 1, "skipped",
-						   (json_int_t)(skipped + writing)),
-					 out);
+			: control_answer(
+				  job,
+				  json_pack("{s:b, s:I}", "ok", 1, "skipped", (json_int_t)skipped),
+				  out);
 
 	return rc ? rc : 1;
 }

@@ -404,16 +404,17 @@ int files_flush(struct library *lib, bool all)
 	return rc;
 }
 
-void files_counts(struct library *lib, size_t *open, size_t *writing)
+void files_counts(struct library *lib, struct files_counts *out)
 {
-	*open = *writing = 0;
+	*out = (struct files_counts){ 0 };
 	for (int i = 0; i < FILES_SHARDS; i++) {
 		struct files_shard *s = &lib->files->shards[i];
 
 		lock_lock(&s->lock);
 		for (const struct file *f = s->table; f; f = f->hh.next) {
-			*open += f->opens > 0;
-			*writing += f->writers > 0;
+			out->open += f->opens > 0;
+			out->writing += f->writers > 0;
+			out->held += f->draft && f->pass && !f->writers && !f->sealing;
 		}
 		lock_unlock(&s->lock);
 	}

@@ -15,7 +15,7 @@ static int file_seal_start_locked(struct file *f, struct file_seal *s)
 		return 0;
 	if (f->orphan && !f->opens)
 		return -EIDRM;
-	if (f->writers || f->changers || f->pass)
+	if (f->writers || f->changers)
 		return -EBUSY;
 	file_pass_look_locked(f);
 	f->phase = FILE_SEALING;

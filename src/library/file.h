@@ -147,8 +147,14 @@ bool file_has_writer(struct file *f);
  */
 int files_writers(struct library *lib, int64_t **out, size_t *count);
 
-/* Open files, and those of them that are open for writing. Any thread. */
-void files_counts(struct library *lib, size_t *open, size_t *writing);
+/*
+ * Open files; those of them that are open for writing; and those that are not, but are not sealed either, for a reader has their file from the kernel, and
+ * a seal would take it away. Any thread.
+ */
+struct files_counts {
+	size_t open, writing, held;
+};
+void files_counts(struct library *lib, struct files_counts *out);
 
 /*
  * file_flush() of each file that has something unsaved, or file_closing() of those that are closed but for `all`; the first error, after all were tried.

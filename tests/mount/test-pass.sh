@@ -25,6 +25,24 @@ make_library --chunk-min 16KiB --chunk-avg 64KiB --chunk-max 128KiB
 mount_library
 check_is "the way of the data" "$(wanted_path)" "$(data_path)"
 PASS_DIR=$mnt PASS_SEAL="$GARNER sync --timeout 20s $lib >/dev/null" "$pass" >"$work/out" 2>&1 || { fail "on the mount"; cat "$work/out"; }
+
+# What a reader has from the kernel: sealed where it is, if it can be; else it is told, and nobody waits for the reader.
+held() {
+	"$GARNER" status --json "$lib" | jq .mount.files.held
+}
+head -c 300k /dev/urandom >"$mnt/large"
+echo small >"$mnt/small"
+exec 8<"$mnt/large" 9<"$mnt/small"
+check "sync beside a reader" timeout 20 "$GARNER" sync "$lib" 2>"$work/stderr"
+if [ "$(wanted_path)" = passthrough ]; then
+	check_is "what the sync says" "garner sync: left out what is still open: 1 file" "$(cat "$work/stderr")"
+	check_is "held by readers" 1 "$(held)"
+fi
+check_is "unsealed beside a reader" "$(held)" "$("$GARNER" status --json "$lib" | jq .drafts)"
+exec 8<&- 9<&-
+check "sync" "$GARNER" sync "$lib"
+check_is "unsealed" 0 "$("$GARNER" status --json "$lib" | jq .drafts)"
+
 remount_library nowriteback
 PASS_DIR=$mnt PASS_SEAL="$GARNER sync --timeout 20s $lib >/dev/null" "$pass" >"$work/out" 2>&1 || { fail "without write-back"; cat "$work/out"; }
 unmount_library

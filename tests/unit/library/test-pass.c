@@ -1,43 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/*
- * library/file.h: content that somebody else has the file of. The test takes the kernel's part: what it is given is opened anew by its path, as the kernel
- * does, and read and written without asking.
- */
+/* library/file.h: content that somebody else has the file of. The test takes the kernel's part. */
 #include "config.h"
 
-#include "file-unit.h"
 #include "library/tree-internal.h"
+#include "pass-unit.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
 enum { BIG = 300000 };
-
-static uint8_t *bytes(uint64_t seed, size_t len)
-{
-	uint8_t *out = malloc(len + 1);
-
-	ck_assert_ptr_nonnull(out);
-	lab_fill(&seed, out, len);
-	return out;
-}
-
-/* Begins passing, which must be possible; a descriptor as the kernel would have it. */
-static int pass(struct file *f, int flags)
-{
-	char path[64];
-	int fd = -1;
-
-	ck_assert_int_eq(file_pass_begin(f, flags != O_RDONLY, &fd), 1);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	fd = open(path, flags);
-	ck_assert_int_ge(fd, 0);
-	return fd;
-}
 
 static void assert_not_passed(struct file *f, bool writes)
 {
@@ -47,26 +20,17 @@ static void assert_not_passed(struct file *f, bool writes)
 	ck_assert_int_eq(fd, -1);
 }
 
-static void assert_fd(int fd, const uint8_t *data, size_t len)
-{
-	uint8_t *got = malloc(len + 1);
-
-	ck_assert_int_eq(pread(fd, got, len + 1, 0), (ssize_t)len);
-	lab_equal(got, data, len, 0);
-	free(got);
-}
-
 START_TEST(what_is_written_without_asking_is_found)
 {
 	struct lab lab;
-	uint8_t *data = bytes(1, BIG);
+	uint8_t *data = lab_bytes(1, BIG);
 	struct node node;
 
 	lab_make(&lab, NULL, LAB_LAZY);
 	lab_open(&lab);
 	library_kernel_clock(lab.lib);
 	struct file *f = lab_create(&lab, "a", &node);
-	int fd = pass(f, O_RDWR);
+	int fd = lab_pass(f, O_RDWR);
 
 	ck_assert_int_eq(pwrite(fd, data, BIG, 0), BIG);
 	lab_same(f, data, BIG);
@@ -87,7 +51,7 @@ END_TEST
 START_TEST(whole_objects_are_passed_to_readers)
 {
 	struct lab lab;
-	uint8_t *data = bytes(2, BIG);
+	uint8_t *data = lab_bytes(2, BIG);
 
 	lab_make(&lab, NULL, LAB_LAZY);
 	lab_open(&lab);
@@ -96,9 +60,9 @@ START_TEST(whole_objects_are_passed_to_readers)
 	lab_sync(&lab);
 	struct file *f = lab_open_file(&lab, big, O_RDONLY),
 		    *g = lab_open_file(&lab, small, O_RDONLY);
-	int fd = pass(f, O_RDONLY);
+	int fd = lab_pass(f, O_RDONLY);
 
-	assert_fd(fd, data, BIG);
+	lab_same_fd(fd, data, BIG);
 	assert_not_passed(f, false);
 	assert_not_passed(g, false);
 	file_pass_end(f);
@@ -115,7 +79,7 @@ END_TEST
 START_TEST(one_asset_at_a_time_has_a_blob)
 {
 	struct lab lab;
-	uint8_t *data = bytes(3, BIG), *edited = bytes(3, BIG);
+	uint8_t *data = lab_bytes(3, BIG), *edited = lab_bytes(3, BIG);
 
 	memset(edited + 1000, 'x', 5000);
 	lab_make(&lab, NULL, LAB_LAZY);
@@ -124,13 +88,13 @@ START_TEST(one_asset_at_a_time_has_a_blob)
 
 	lab_sync(&lab);
 	struct file *fa = lab_open_file(&lab, a, O_RDWR), *fb = lab_open_file(&lab, b, O_RDONLY);
-	int fd = pass(fa, O_RDONLY);
+	int fd = lab_pass(fa, O_RDONLY);
 
 	assert_not_passed(fb, false);
 	lab_same(fb, data, BIG);
 	ck_assert_int_eq(file_pass_write(fa), 0);
 	ck_assert_int_eq(file_write(fa, edited + 1000, 5000, 1000), 5000);
-	assert_fd(fd, edited, BIG);
+	lab_same_fd(fd, edited, BIG);
 	lab_same(fa, edited, BIG);
 	lab_same(fb, data, BIG);
 	file_pass_end(fa);
@@ -153,7 +117,7 @@ END_TEST
 START_TEST(truncation_keeps_the_file)
 {
 	struct lab lab;
-	uint8_t *data = bytes(4, BIG);
+	uint8_t *data = lab_bytes(4, BIG);
 
 	lab_make(&lab, NULL, LAB_LAZY);
 	lab_open(&lab);
@@ -161,12 +125,12 @@ START_TEST(truncation_keeps_the_file)
 
 	lab_sync(&lab);
 	struct file *f = lab_open_file(&lab, a, O_RDWR);
-	int fd = pass(f, O_RDONLY);
+	int fd = lab_pass(f, O_RDONLY);
 
 	ck_assert_int_eq(file_truncate(f, 1234), 0);
-	assert_fd(fd, data, 1234);
+	lab_same_fd(fd, data, 1234);
 	ck_assert_int_eq(file_truncate(f, 0), 0);
-	assert_fd(fd, data, 0);
+	lab_same_fd(fd, data, 0);
 	close(fd);
 	file_pass_end(f);
 	lab_close_file(f, O_RDWR);
@@ -177,11 +141,12 @@ START_TEST(truncation_keeps_the_file)
 }
 END_TEST
 
-/* A seal that would leave holes, or none of the file, waits; one that leaves the file as it is does not. */
+/* A seal that would leave holes, or none of the file, waits, and that is told. */
 START_TEST(a_seal_leaves_a_passed_file_whole)
 {
 	struct lab lab;
-	uint8_t *data = bytes(5, BIG);
+	struct files_counts files;
+	uint8_t *data = lab_bytes(5, BIG);
 
 	lab_make(&lab, NULL, LAB_LAZY);
 	lab_open(&lab);
@@ -190,11 +155,13 @@ START_TEST(a_seal_leaves_a_passed_file_whole)
 	int64_t again = lab_put(&lab, "again", data, BIG), small = lab_put(&lab, "small", data, 50);
 	struct file *f = lab_open_file(&lab, again, O_RDONLY),
 		    *g = lab_open_file(&lab, small, O_RDONLY);
-	int fd = pass(f, O_RDONLY), gd = pass(g, O_RDONLY);
+	int fd = lab_pass(f, O_RDONLY), gd = lab_pass(g, O_RDONLY);
 
 	lab_sync(&lab);
-	assert_fd(fd, data, BIG);
-	assert_fd(gd, data, 50);
+	lab_same_fd(fd, data, BIG);
+	lab_same_fd(gd, data, 50);
+	files_counts(lab.lib, &files);
+	ck_assert_uint_eq(files.held, 2);
 	file_pass_end(f);
 	file_pass_end(g);
 	close(fd);
@@ -211,10 +178,47 @@ START_TEST(a_seal_leaves_a_passed_file_whole)
 }
 END_TEST
 
+/* One that leaves the file as it is does not wait for the readers, and they may become writers after it. */
+START_TEST(a_seal_in_place_waits_for_no_reader)
+{
+	struct lab lab;
+	struct files_counts files;
+	uint8_t *data = lab_bytes(10, BIG);
+
+	lab_make(&lab, NULL, LAB_LAZY);
+	lab_open(&lab);
+	int64_t ino = lab_put(&lab, "a", data, BIG);
+	struct file *f = lab_open_file(&lab, ino, O_RDONLY);
+	int fd = lab_pass(f, O_RDONLY);
+
+	lab_sync(&lab);
+	ck_assert_int_eq(lab_node(&lab, ino).draft, 0);
+	files_counts(lab.lib, &files);
+	ck_assert_uint_eq(files.held, 0);
+	lab_same_fd(fd, data, BIG);
+	lab_same(f, data, BIG);
+	struct file *w = lab_open_file(&lab, ino, O_RDWR);
+
+	ck_assert_int_eq(file_pass_write(w), 0);
+	data[5] ^= 1;
+	ck_assert_int_eq(file_write(w, data + 5, 1, 5), 1);
+	lab_same_fd(fd, data, BIG);
+	lab_same(f, data, BIG);
+	lab_close_file(w, O_RDWR);
+	close(fd);
+	file_pass_end(f);
+	file_close(f, O_RDONLY);
+	lab_sync(&lab);
+	lab_holds(&lab, ino, data, BIG);
+	lab_remove(&lab);
+	free(data);
+}
+END_TEST
+
 START_TEST(a_copy_into_a_passed_file_is_of_bytes)
 {
 	struct lab lab;
-	uint8_t *data = bytes(6, BIG);
+	uint8_t *data = lab_bytes(6, BIG);
 	struct node node;
 	uint64_t at = 0;
 
@@ -224,7 +228,7 @@ START_TEST(a_copy_into_a_passed_file_is_of_bytes)
 
 	lab_sync(&lab);
 	struct file *in = lab_open_file(&lab, a, O_RDONLY), *out = lab_create(&lab, "b", &node);
-	int fd = pass(out, O_RDWR);
+	int fd = lab_pass(out, O_RDWR);
 
 	while (at < BIG) {
 		ssize_t n = file_copy(in, at, out, at, BIG - at);
@@ -232,7 +236,7 @@ START_TEST(a_copy_into_a_passed_file_is_of_bytes)
 		ck_assert_int_gt(n, 0);
 		at += (uint64_t)n;
 	}
-	assert_fd(fd, data, BIG);
+	lab_same_fd(fd, data, BIG);
 	close(fd);
 	file_pass_end(out);
 	lab_close_file(out, O_RDWR);
@@ -248,19 +252,19 @@ END_TEST
 START_TEST(a_draft_that_is_mapped_is_not_used_again)
 {
 	struct lab lab;
-	uint8_t *data = bytes(7, BIG), *other = bytes(8, BIG);
+	uint8_t *data = lab_bytes(7, BIG), *other = lab_bytes(8, BIG);
 	struct node node;
 	char name[16];
 
 	lab_make(&lab, NULL, LAB_LAZY);
 	lab_open(&lab);
 	struct file *f = lab_create(&lab, "a", &node);
-	int fd = pass(f, O_RDWR);
+	int fd = lab_pass(f, O_RDWR);
 
 	ck_assert_int_eq(pwrite(fd, data, 100, 0), 100);
 	close(fd);
 	file_pass_end(f);
-	fd = pass(f, O_RDONLY);
+	fd = lab_pass(f, O_RDONLY);
 	uint8_t *map = mmap(NULL, 100, PROT_READ, MAP_SHARED, fd, 0);
 
 	ck_assert_ptr_ne(map, MAP_FAILED);
@@ -305,7 +309,7 @@ END_TEST
 START_TEST(data_synced_alone_is_found_after_a_crash)
 {
 	struct lab lab, after = { .dir_fd = -1 };
-	uint8_t *data = bytes(9, BIG);
+	uint8_t *data = lab_bytes(9, BIG);
 	struct node node;
 	char command[1200];
 
@@ -334,7 +338,7 @@ static int64_t put_passed(struct lab *lab, const char *name, const uint8_t *data
 {
 	struct node node;
 	struct file *f = lab_create(lab, name, &node);
-	int fd = pass(f, O_RDWR);
+	int fd = lab_pass(f, O_RDWR);
 
 	ck_assert_int_eq(pwrite(fd, data, len, 0), (ssize_t)len);
 	close(fd);
@@ -365,7 +369,7 @@ START_TEST(what_was_passed_and_closed_is_found_after_a_crash)
 {
 	const int64_t old = 1000000007 * TIME_NS_PER_S + 9;
 	struct lab lab, after = { .dir_fd = -1 };
-	uint8_t *data = bytes(11, BIG);
+	uint8_t *data = lab_bytes(11, BIG);
 	char command[2048];
 
 	lab_make(&lab, NULL, LAB_LAZY);
@@ -408,7 +412,7 @@ END_TEST
 START_TEST(a_close_records_what_the_file_cannot_tell)
 {
 	struct lab lab;
-	uint8_t *data = bytes(12, BIG);
+	uint8_t *data = lab_bytes(12, BIG);
 
 	lab_make(&lab, NULL, LAB_LAZY);
 	lab_open(&lab);
@@ -418,7 +422,7 @@ START_TEST(a_close_records_what_the_file_cannot_tell)
 
 	ck_assert_int_eq(file_flush(f), 0);
 	ck_assert_uint_eq(row(&lab, ino).size, 1000);
-	int fd = pass(f, O_RDWR);
+	int fd = lab_pass(f, O_RDWR);
 	struct node before = row(&lab, ino);
 
 	do {
@@ -456,7 +460,7 @@ static void *shorten(void *arg)
 START_TEST(held_content_does_not_change)
 {
 	struct lab lab;
-	uint8_t *data = bytes(13, BIG), got[2000];
+	uint8_t *data = lab_bytes(13, BIG), got[2000];
 	size_t len = 0;
 
 	lab_make(&lab, NULL, LAB_LAZY);
@@ -493,8 +497,8 @@ END_TEST
 
 UNIT_MAIN("pass", 60, what_is_written_without_asking_is_found, whole_objects_are_passed_to_readers,
 	  one_asset_at_a_time_has_a_blob, truncation_keeps_the_file,
-	  a_seal_leaves_a_passed_file_whole, a_copy_into_a_passed_file_is_of_bytes,
-	  a_draft_that_is_mapped_is_not_used_again, set_id_bits_are_not_passed_to_writers,
-	  data_synced_alone_is_found_after_a_crash,
+	  a_seal_leaves_a_passed_file_whole, a_seal_in_place_waits_for_no_reader,
+	  a_copy_into_a_passed_file_is_of_bytes, a_draft_that_is_mapped_is_not_used_again,
+	  set_id_bits_are_not_passed_to_writers, data_synced_alone_is_found_after_a_crash,
 	  what_was_passed_and_closed_is_found_after_a_crash,
 	  a_close_records_what_the_file_cannot_tell, held_content_does_not_change)

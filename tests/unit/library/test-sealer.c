@@ -66,11 +66,13 @@ START_TEST(a_sync_leaves_out_what_is_open_for_writing)
 	uint64_t skipped = 0;
 
 	ck_assert_int_eq(sealer_sync(lab.lib, time_mono_ns() + WAIT_NS, &skipped), 0);
-	size_t open = 0, writing = 0;
+	struct files_counts files;
 
 	ck_assert_uint_eq(skipped, 0); /* nobody has it mapped */
-	files_counts(lab.lib, &open, &writing);
-	ck_assert_uint_eq(writing, 1);
+	files_counts(lab.lib, &files);
+	ck_assert_uint_eq(files.open, 1);
+	ck_assert_uint_eq(files.writing, 1);
+	ck_assert_uint_eq(files.held, 0);
 	ck_assert_int_eq(lab_node(&lab, node.ino).object, 0);
 	lab_close_file(f, O_RDWR);
 	lab_sync(&lab);
