@@ -8,7 +8,6 @@
 #include "pass-unit.h"
 
 #include <errno.h>
-#include <pthread.h>
 
 #include "backend/meta/meta.h"
 #include "backend/store/blobs.h"
@@ -26,15 +25,14 @@ enum fault {
 	FAULT_COUNT
 };
 
-/* What fails, and only in this thread. */
-static enum fault kind;
-static pthread_t victim;
-static int left; /* calls until the one that fails; 0: none does */
-static bool struck;
+/* What fails, and only in the test's own thread. */
+static _Thread_local enum fault kind;
+static _Thread_local int left; /* calls until the one that fails; 0: none does */
+static _Thread_local bool struck;
 
 static bool strike(enum fault what)
 {
-	if (left <= 0 || what != kind || !pthread_equal(pthread_self(), victim) || --left)
+	if (left <= 0 || what != kind || --left)
 		return false;
 	struck = true;
 	return true;
@@ -198,7 +196,6 @@ static bool try_fault(enum fault what, int nth)
 
 	three_begin(&t);
 	kind = what;
-	victim = pthread_self();
 	struck = false;
 	left = nth;
 	int rc = file_pass_write(t.fa);
