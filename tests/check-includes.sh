@@ -11,7 +11,7 @@ check_tree() {
 	# its places in the metadata, and so lies above it.
 	function rank(folder) {
 		if (folder == "util") return 1
-		if (folder == "backend/meta") return 2
+		if (folder == "backend/meta" || folder == "backend/s3") return 2
 		if (folder == "backend/store") return 3
 		if (folder == "content") return 4
 		if (folder == "library") return 5
@@ -43,7 +43,8 @@ check_tree() {
 		sub(/>.*/, "", header)
 		belongs(header, "^fuse(3?/|_|\\.)", "^src/fuse/")
 		belongs(header, "^sqlite3", "^src/backend/meta/sqlite[^/]*$")
-		belongs(header, "^(curl/|curl\\.h)", "^src/backend/store/s3[^/]*$")
+		belongs(header, "^(curl/|curl\\.h)", "^src/backend/s3/http[^/]*$")
+		belongs(header, "^expat", "^src/backend/s3/xml")
 		belongs(header, "^(postgresql/)?libpq", "^src/backend/meta/postgres[^/]*$")
 		belongs(header, "^microhttpd", "^src/api/")
 	}
@@ -97,6 +98,11 @@ plant src/library/tree.c '#include <fuse3/fuse.h>' 1
 plant src/library/tree.c '  #  include <sqlite3.h>' 1
 plant src/backend/meta/meta.c '#include <sqlite3.h>' 1
 plant src/backend/store/local.c '#include <curl/curl.h>' 1
+plant src/backend/s3/client.c '#include <curl/curl.h>' 1
+plant src/backend/s3/http-easy.c '#include <curl/curl.h>' 0
+plant src/backend/s3/client.c '#include <expat.h>' 1
+plant src/backend/store/store-s3.c '#include "backend/s3/client.h"' 0
+plant src/backend/s3/client.c '#include "backend/meta/meta.h"' 1
 plant src/backend/meta/sqlite.c '#include <libpq-fe.h>' 1
 plant src/content/draft.c '#include "draft.h"' 1
 plant src/odd/thing.c '#include <stdio.h>' 2

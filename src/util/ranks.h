@@ -23,6 +23,7 @@ enum lock_rank {
 	/* src/backend */
 	LOCK_RANK_STORE,
 	LOCK_RANK_META,
+	LOCK_RANK_S3, /* the loop's orders; the credentials; a thread that waits for its reply */
 	/* src/util */
 	LOCK_RANK_POOL, /* a pool's queue */
 	/* tests only: below everything */

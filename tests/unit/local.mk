@@ -9,7 +9,7 @@ AM_DEFAULT_SOURCE_EXT = .c
 
 UNIT_UTIL_LIBS = $(UTIL_LIBS) $(CHECK_LIBS)
 UNIT_META_LIBS = $(META_LIBS) $(CHECK_LIBS)
-UNIT_STORE_LIBS = $(STORE_LIBS) $(CHECK_LIBS)
+UNIT_STORE_LIBS = tests/unit/s3/libserver.a $(STORE_LIBS) $(CHECK_LIBS)
 UNIT_CONTENT_LIBS = $(CONTENT_LIBS) $(CHECK_LIBS)
 UNIT_LIBRARY_LIBS = $(LIBRARY_LIBS) $(CHECK_LIBS)
 UNIT_AGENT_LIBS = $(AGENT_LIBS) $(CHECK_LIBS)
@@ -17,6 +17,7 @@ UNIT_MOUNT_LIBS = $(MOUNT_LIBS) $(CHECK_LIBS)
 
 include tests/unit/util/local.mk
 include tests/unit/meta/local.mk
+include tests/unit/s3/local.mk
 include tests/unit/store/local.mk
 include tests/unit/content/local.mk
 include tests/unit/library/local.mk
