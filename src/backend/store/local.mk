@@ -19,5 +19,7 @@ libstore_a_SOURCES = \
 	src/backend/store/store-local.h \
 	src/backend/store/store-memory.c \
 	src/backend/store/store-memory.h \
+	src/backend/store/store-s3.c \
+	src/backend/store/store-s3.h \
 	src/backend/store/store.c \
 	src/backend/store/store.h

@@ -1,17 +1,28 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the tests of stores share: one of each kind to test, chunks to put into it. */
+/*
+ * What the tests of stores share: one of each kind to test, chunks to put into it. The S3 store is one on
+ * the test server, or on the real one that GARNER_TEST_S3 names, "ENDPOINT s3://BUCKET", with keys from
+ * where the AWS tools find them.
+ */
 #ifndef TESTS_UNIT_STORE_STORE_UNIT_H
 #define TESTS_UNIT_STORE_STORE_UNIT_H
 
 #include "backend/store/store-fault.h"
 #include "backend/store/store-local.h"
 #include "backend/store/store-memory.h"
+#include "backend/store/store-s3.h"
 #include "blobs-unit.h"
+#include "../s3/server.h"
 #include "util/err.h"
+#include "util/hex.h"
+#include "util/time.h"
+#include "util/uuid.h"
 
 #include <openssl/sha.h>
 
-enum fixture_kind { FIXTURE_MEMORY, FIXTURE_LOCAL, FIXTURE_FAULT, FIXTURE_KINDS };
+enum fixture_kind { FIXTURE_MEMORY, FIXTURE_LOCAL, FIXTURE_FAULT, FIXTURE_S3, FIXTURE_KINDS };
+
+static const char *const fixture_names[] = { "memory", "local", "fault", "s3" };
 
 struct fixture {
 	enum fixture_kind kind;
@@ -21,6 +32,7 @@ struct fixture {
 	struct place place;
 	struct meta *meta;
 	char db[80];
+	struct server *server; /* FIXTURE_S3, unless it is a real one */
 };
 
 static const uint8_t fixture_owner[STORE_OWNER_LEN] = "an instance";
@@ -52,9 +64,51 @@ static inline void fixture_close_local(struct fixture *f)
 	blobs_close(f->place.blobs);
 }
 
+static inline int fixture_find(const char *profile, const bool *stop, struct s3_credentials *out,
+			       struct buf *why)
+{
+	(void)profile;
+	(void)stop;
+	(void)why;
+	*out = (struct s3_credentials){ .id = strdup(SERVER_KEY), .secret = strdup(SERVER_SECRET) };
+	return 0;
+}
+
+/* Each on a prefix of its own: a real server may be used by others at the same time. */
+static inline void fixture_open_s3(struct fixture *f)
+{
+	const char *real = getenv("GARNER_TEST_S3");
+	struct s3_settings settings = { 0 };
+	struct s3_client *client = NULL;
+	struct buf why = BUF_INIT;
+	char id[UUID_TEXT_LEN], endpoint[100] = "", bucket[100] = "s3://" SERVER_BUCKET, url[200];
+	struct uuid uuid;
+
+	uuid_random(&uuid);
+	uuid_format(&uuid, id);
+	if (real)
+		ck_assert_int_eq(sscanf(real, "%99s %99s", endpoint, bucket), 2);
+	else
+		f->server = server_start();
+	snprintf(url, sizeof url, "%s/%s", bucket, id);
+	ck_assert_int_eq(s3_settings_url(&settings, url, &why), 0);
+	ck_assert_int_eq(
+		s3_settings_endpoint(&settings, real ? endpoint : server_url(f->server), &why), 0);
+	ck_assert_int_eq(
+		s3_client_new(&settings, real ? s3_credentials_find : fixture_find, &client), 0);
+	ck_assert_int_eq(store_s3_open(&client, fixture_verify, NULL, 0, &f->store), 0);
+	ck_assert_ptr_null(client);
+	s3_settings_release(&settings);
+	buf_release(&why);
+}
+
 static inline void fixture_open(struct fixture *f, enum fixture_kind kind)
 {
 	*f = (struct fixture){ .kind = kind };
+	if (kind == FIXTURE_S3) {
+		fixture_open_s3(f);
+		return;
+	}
 	if (kind == FIXTURE_LOCAL) {
 		f->place.dir_fd = unit_make_dir(f->place.dir);
 		snprintf(f->place.path, sizeof f->place.path, "%s/blobs", f->place.dir);
@@ -74,6 +128,25 @@ static inline void fixture_close(struct fixture *f)
 		unit_remove_dir(f->place.dir, f->place.dir_fd);
 	} else {
 		store_close(f->store);
+		if (f->server)
+			server_stop(f->server);
+	}
+}
+
+/*
+ * Adds the cases to the suite, for each kind of fixture a group of its name: CK_RUN_CASE=s3 runs those
+ * of one kind alone.
+ */
+static inline void fixture_add_cases(Suite *suite, const TTest *const *cases, size_t count,
+				     int seconds)
+{
+	for (int kind = 0; kind < FIXTURE_KINDS; kind++) {
+		TCase *tcase = tcase_create(fixture_names[kind]);
+
+		tcase_set_timeout(tcase, seconds);
+		for (size_t i = 0; i < count; i++)
+			tcase_add_loop_test(tcase, cases[i], kind, kind + 1);
+		suite_add_tcase(suite, tcase);
 	}
 }
 
@@ -103,6 +176,27 @@ static inline struct fixture_places fixture_places(struct fixture *f, const uint
 	return places;
 }
 
+/* Puts other bytes of the same size in the place of the chunk's. */
+static inline void fixture_damage_s3(struct fixture *f, const uint8_t *name)
+{
+	struct s3_client *client = store_s3_client(f->store);
+	char key[HEX_TEXT_LEN(STORE_NAME_LEN) + 7] = "chunks/";
+	struct store_info info = { 0 };
+	struct s3_request r = { .verb = S3_PUT, .key = key };
+	uint8_t *bytes;
+
+	ck_assert_int_eq(store_stat(f->store, name, &info), 0);
+	bytes = malloc(info.size);
+	ck_assert_int_eq(store_get(f->store, name, bytes, info.size, 0), (ssize_t)info.size);
+	bytes[0] ^= 0x55;
+	hex_encode(name, STORE_NAME_LEN, key + 7);
+	r.body = bytes;
+	r.body_len = info.size;
+	r.deadline_ns = time_mono_ns() + 20 * TIME_NS_PER_S;
+	ck_assert_int_eq(s3_client_call(client, &r, NULL), 0);
+	free(bytes);
+}
+
 /* Spoils one byte of the chunk where it is stored. */
 static inline void fixture_damage(struct fixture *f, const uint8_t *name)
 {
@@ -110,6 +204,10 @@ static inline void fixture_damage(struct fixture *f, const uint8_t *name)
 	uint8_t byte;
 	int fd;
 
+	if (f->kind == FIXTURE_S3) {
+		fixture_damage_s3(f, name);
+		return;
+	}
 	if (f->kind != FIXTURE_LOCAL) {
 		ck_assert_int_eq(store_memory_damage(f->memory, name), 0);
 		return;

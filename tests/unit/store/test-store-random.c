@@ -116,7 +116,7 @@ START_TEST(as_the_model_says)
 	draw_chunks(chunks);
 	fixture_open(&f, _i);
 	ck_assert_int_eq(store_memory_new(1 << 30, fixture_verify, NULL, &model), 0);
-	for (int i = 0; i < CALLS; i++)
+	for (unsigned i = 0; i < CALLS; i += unit_stride())
 		compare_call(&f, model, &chunks[rand_r(&random) % NAMES], &random);
 	compare_list(model, f.store, NULL);
 	store_close(model);
@@ -211,7 +211,7 @@ static void *do_anything(void *arg)
 {
 	struct worker *w = arg;
 
-	for (int i = 0; i < CALLS / 4 && !w->wrong; i++) {
+	for (unsigned i = 0; i < CALLS / 4 && !w->wrong; i += unit_stride()) {
 		const struct chunk *c = &w->chunks[rand_r(&w->random) % 4];
 		int result, call = rand_r(&w->random) % 6;
 
@@ -256,18 +256,14 @@ int main(void)
 {
 	const char *told = getenv("GARNER_SEED");
 	Suite *suite = suite_create("store at random");
-	TCase *tcase = tcase_create("driver 0 memory, 1 local, 2 fault");
+	const TTest *const cases[] = { as_the_model_says, all_put_the_same, all_do_anything };
 	SRunner *runner = srunner_create(suite);
 	int failed;
 
 	seed = told ? (unsigned)strtoul(told, NULL, 10) : (unsigned)time(NULL);
 	printf("GARNER_SEED=%u\n", seed);
 	fflush(stdout);
-	tcase_set_timeout(tcase, 120);
-	tcase_add_loop_test(tcase, as_the_model_says, 0, FIXTURE_KINDS);
-	tcase_add_loop_test(tcase, all_put_the_same, 0, FIXTURE_KINDS);
-	tcase_add_loop_test(tcase, all_do_anything, 0, FIXTURE_KINDS);
-	suite_add_tcase(suite, tcase);
+	fixture_add_cases(suite, cases, sizeof cases / sizeof *cases, 120);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);

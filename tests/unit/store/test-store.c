@@ -244,31 +244,32 @@ static int walk_step(void *arg, const uint8_t name[STORE_NAME_LEN], uint64_t siz
 START_TEST(list_in_order)
 {
 	static struct walk all, rest;
+	unsigned count = LISTED / unit_stride(), sixth = count / 6;
 	uint8_t last[STORE_NAME_LEN];
 	struct fixture f;
 
 	fixture_open(&f, _i);
 	all = rest = (struct walk){ 0 };
-	for (unsigned i = 0; i < LISTED; i++) {
+	for (unsigned i = 0; i < count; i++) {
 		struct chunk c = chunk_make(i, 20);
 
 		ck_assert_int_eq(chunk_put(f.store, &c), 0);
 		chunk_free(&c);
 	}
 	ck_assert_int_eq(store_list(f.store, NULL, walk_step, &all), 0);
-	ck_assert_uint_eq(all.count, LISTED);
-	for (unsigned i = 1; i < LISTED; i++)
+	ck_assert_uint_eq(all.count, count);
+	for (unsigned i = 1; i < count; i++)
 		ck_assert_int_lt(memcmp(all.names[i - 1], all.names[i], STORE_NAME_LEN), 0);
 	/* From any name on, there or not; to the callback's end or the list's. */
-	ck_assert_int_eq(store_list(f.store, all.names[99], walk_step, &rest), 0);
-	ck_assert_uint_eq(rest.count, LISTED - 100);
-	ck_assert_mem_eq(rest.names[0], all.names[100], STORE_NAME_LEN);
-	memcpy(last, all.names[99], STORE_NAME_LEN);
+	ck_assert_int_eq(store_list(f.store, all.names[sixth - 1], walk_step, &rest), 0);
+	ck_assert_uint_eq(rest.count, count - sixth);
+	ck_assert_mem_eq(rest.names[0], all.names[sixth], STORE_NAME_LEN);
+	memcpy(last, all.names[sixth - 1], STORE_NAME_LEN);
 	ck_assert_int_eq(store_delete(f.store, last), 0);
-	rest = (struct walk){ .stop_at = 300 };
+	rest = (struct walk){ .stop_at = count / 2 };
 	ck_assert_int_eq(store_list(f.store, last, walk_step, &rest), 17);
-	ck_assert_uint_eq(rest.count, 300);
-	ck_assert_mem_eq(rest.names[0], all.names[100], STORE_NAME_LEN);
+	ck_assert_uint_eq(rest.count, count / 2);
+	ck_assert_mem_eq(rest.names[0], all.names[sixth], STORE_NAME_LEN);
 	memset(last, 0xff, sizeof last);
 	ck_assert_int_eq(store_list(f.store, last, no_chunk, NULL), 0);
 	fixture_close(&f);
@@ -278,10 +279,11 @@ END_TEST
 START_TEST(list_while_deleting)
 {
 	static struct walk walk;
+	unsigned count = LISTED / unit_stride();
 	struct fixture f;
 
 	fixture_open(&f, _i);
-	for (unsigned i = 0; i < LISTED; i++) {
+	for (unsigned i = 0; i < count; i++) {
 		struct chunk c = chunk_make(i, 20);
 
 		ck_assert_int_eq(chunk_put(f.store, &c), 0);
@@ -289,7 +291,7 @@ START_TEST(list_while_deleting)
 	}
 	walk = (struct walk){ .delete_from = f.store };
 	ck_assert_int_eq(store_list(f.store, NULL, walk_step, &walk), 0);
-	ck_assert_uint_eq(walk.count, LISTED);
+	ck_assert_uint_eq(walk.count, count);
 	ck_assert_uint_eq(chunk_count(f.store), 0);
 	fixture_close(&f);
 }
@@ -320,7 +322,9 @@ START_TEST(health_is_good)
 	fixture_open(&f, _i);
 	ck_assert_int_eq(store_health(f.store, &health), 0);
 	ck_assert_int_eq(health.status, 0);
-	ck_assert_uint_gt(health.free_bytes, 0);
+	/* What is elsewhere may not tell how much room there is. */
+	if (f.store->flags & STORE_IS_LOCAL || health.total_bytes)
+		ck_assert_uint_gt(health.free_bytes, 0);
 	ck_assert_uint_le(health.free_bytes, health.total_bytes);
 	fixture_close(&f);
 }
@@ -341,14 +345,10 @@ int main(void)
 				       url_where_there_is_one,
 				       health_is_good };
 	Suite *suite = suite_create("store");
-	TCase *tcase = tcase_create("driver 0 memory, 1 local, 2 fault");
 	SRunner *runner = srunner_create(suite);
 	int failed;
 
-	tcase_set_timeout(tcase, 60);
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-		tcase_add_loop_test(tcase, cases[i], 0, FIXTURE_KINDS);
-	suite_add_tcase(suite, tcase);
+	fixture_add_cases(suite, cases, sizeof cases / sizeof *cases, 60);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
