@@ -3,7 +3,7 @@
 # within a library, what is in its trash, and mountpoints. Needs nothing else.
 
 declare -gA _garner_options=(
-	[init]='--chunker --chunk-min --chunk-avg --chunk-max --hash'
+	[init]='--chunker --chunk-min --chunk-avg --chunk-max --hash --s3 --endpoint --region --profile --style --ca-file --encryption'
 	[mount]='-f --foreground -o --options -d --debug'
 	[umount]='-l --lazy'
 	[status]='-j --json'

@@ -17,3 +17,4 @@ include tests/unit/local.mk
 include tests/fuzz/local.mk
 include tests/cli/local.mk
 include tests/mount/local.mk
+include tests/s3/local.mk

@@ -13,12 +13,14 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "backend/s3/probe.h"
 #include "backend/store/blobs.h"
 #include "cmd.h"
 #include "fuse/mount.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/privilege.h"
+#include "util/time.h"
 
 enum { KEY_JSON = 'j' };
 
@@ -215,6 +217,43 @@ static void look_at_disk(struct findings *f, const char *library, struct library
 	     "less than 2 % is free: make room, or 'garner gc'");
 }
 
+enum { S3_ATTEMPTS = 2, S3_S = 20 };
+
+static void tell_s3_ways(struct findings *f, struct s3_client *client)
+{
+	bool kept = s3_client_conditional(client) == S3_CONDITIONAL_YES;
+	char text[64];
+
+	tell(f, kept ? GOOD : LIMIT, "S3 conditional put", kept ? "works" : "not by this server",
+	     "of two machines that upload the same at the same time, both do; nothing is lost");
+	if (!s3_client_skew_s(client))
+		return;
+	snprintf(text, sizeof text, "is off by %lld s", -(long long)s3_client_skew_s(client));
+	tell(f, LIMIT, "clock", text, "requests are signed by the server's time; let NTP set it");
+}
+
+/* The library's bucket: reached, listed, and unless only looking is allowed written, read and deleted from. */
+static void look_at_s3(struct findings *f, struct library *lib)
+{
+	const struct s3_settings *s3 = &library_settings(lib)->s3;
+	bool write = !library_read_only(lib);
+	CLEANUP_BUF struct buf name = BUF_INIT;
+	struct s3_client *client;
+	struct s3_probe p;
+
+	if (library_s3_client(lib, S3_ATTEMPTS, &client))
+		return;
+	cmd_s3_show(s3, &name);
+	if (s3_probe_run(client, write, time_mono_ns() + S3_S * TIME_NS_PER_S, &p)) {
+		tell(f, BROKEN, "S3", buf_str(&p.why), p.advice.len ? buf_str(&p.advice) : NULL);
+	} else {
+		tell(f, GOOD, "S3", buf_str(&name), NULL);
+		tell_s3_ways(f, client);
+	}
+	s3_probe_release(&p);
+	s3_client_free(client);
+}
+
 static int look_at_library(const struct cmd *cmd, struct findings *f, const char *path)
 {
 	struct library *lib;
@@ -224,6 +263,7 @@ static int look_at_library(const struct cmd *cmd, struct findings *f, const char
 	if (!lib)
 		return code;
 	look_at_disk(f, path, lib);
+	look_at_s3(f, lib);
 	library_close(lib);
 	return CMD_OK;
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cmd.h"
+#include "util/cleanup.h"
 #include "util/parse.h"
 
 enum { KEY_CHUNKER = 256, KEY_MIN, KEY_AVG, KEY_MAX, KEY_HASH };
@@ -18,6 +19,7 @@ static const struct cmd_option options[] = {
 	{ "chunk-avg", KEY_AVG, "SIZE", "average chunk, or the size of fixed ones (default 4MiB)" },
 	{ "chunk-max", KEY_MAX, "SIZE", "largest chunk (default 8MiB)" },
 	{ "hash", KEY_HASH, "NAME", "what chunks are named by: sha256 (default) or blake3" },
+	CMD_S3_OPTIONS,
 	{ 0 },
 };
 
@@ -90,6 +92,10 @@ static int set_option(const struct cmd *cmd, int key, const char *value, struct 
 static int fail(const struct cmd *cmd, const char *path, int err)
 {
 	switch (err) {
+	case -EINVAL:
+		return cmd_refuse(cmd, CMD_USAGE, path,
+				  "a name of the bucket's options does not fit on a line of the "
+				  "library's config");
 	case -EEXIST:
 		return cmd_refuse(cmd, CMD_FAILED, path, "there is a library already");
 	case -ENOTEMPTY:
@@ -105,6 +111,46 @@ static int fail(const struct cmd *cmd, const char *path, int err)
 	}
 }
 
+static void print_made(const char *path, const struct s3_settings *s3)
+{
+	CLEANUP_BUF struct buf bucket = BUF_INIT;
+
+	printf("Made the library ");
+	cmd_print_name(path, strlen(path));
+	if (s3->bucket && !cmd_s3_show(s3, &bucket)) {
+		printf(", with the bucket ");
+		cmd_print_name(buf_str(&bucket), bucket.len);
+	}
+	printf(".\nMount it with: garner mount ");
+	cmd_print_name(path, strlen(path));
+	printf(" MOUNTPOINT\n");
+}
+
+/* The bucket is tried out first: a library is made with one that works, or not at all. */
+static int make(const struct cmd *cmd, const char *path, struct library_params *p,
+		const struct s3_settings *s3)
+{
+	int err, code;
+
+	fill_sizes(&p->chunker);
+	if (chunker_check(&p->chunker))
+		return cmd_usage(
+			cmd,
+			"chunk sizes must rise from --chunk-min over --chunk-avg to --chunk-max");
+	code = cmd_s3_complete(cmd, s3);
+	if (!code && s3->bucket) {
+		p->s3 = s3;
+		code = cmd_s3_check(cmd, s3);
+	}
+	if (code)
+		return code;
+	err = library_init(path, p);
+	if (err)
+		return fail(cmd, path, err);
+	print_made(path, s3);
+	return CMD_OK;
+}
+
 static int run(const struct cmd *cmd, int argc, char **argv)
 {
 	struct library_params p = { .chunker.kind = CHUNKER_FASTCDC,
@@ -112,32 +158,17 @@ static int run(const struct cmd *cmd, int argc, char **argv)
 				    .uid = geteuid(),
 				    .gid = getegid(),
 				    .mode = 0755 };
+	__attribute__((cleanup(s3_settings_release))) struct s3_settings s3 = { 0 };
 	struct cmd_line l;
-	int key, err;
+	int key, code = CMD_OK;
 
 	cmd_begin(&l, cmd, argc, argv);
-	while ((key = cmd_next(&l)) >= 0) {
-		int code = set_option(cmd, key, l.value, &p);
-
-		if (code)
-			return code;
-	}
-	if (key == CMD_STOP)
-		return l.exit;
-	fill_sizes(&p.chunker);
-	if (chunker_check(&p.chunker))
-		return cmd_usage(
-			cmd,
-			"chunk sizes must rise from --chunk-min over --chunk-avg to --chunk-max");
-	err = library_init(l.argv[0], &p);
-	if (err)
-		return fail(cmd, l.argv[0], err);
-	printf("Made the library ");
-	cmd_print_name(l.argv[0], strlen(l.argv[0]));
-	printf(".\nMount it with: garner mount ");
-	cmd_print_name(l.argv[0], strlen(l.argv[0]));
-	printf(" MOUNTPOINT\n");
-	return CMD_OK;
+	while (!code && (key = cmd_next(&l)) >= 0)
+		code = key >= CMD_S3_URL ? cmd_s3_option(cmd, key, l.value, &s3)
+					 : set_option(cmd, key, l.value, &p);
+	if (code)
+		return code;
+	return key == CMD_STOP ? l.exit : make(cmd, l.argv[0], &p, &s3);
 }
 
 const struct cmd cmd_init = {

@@ -132,7 +132,25 @@ static void print_report(const char *path, const struct report *r)
 		       (long long)r->doubts);
 }
 
-static int show_status(const char *path, const struct report *r, bool json)
+/* The bucket behind it, where there is one. */
+static void print_s3(const json_t *s3)
+{
+	const char *url = json_string_value(json_object_get(s3, "url"));
+	const char *endpoint = json_string_value(json_object_get(s3, "endpoint"));
+	const char *error = json_string_value(json_object_get(s3, "error"));
+
+	if (!url)
+		return;
+	printf("s3:        ");
+	cmd_print_name(url, strlen(url));
+	printf(" at %s, ", endpoint ? endpoint : "Amazon S3");
+	if (error)
+		printf("not reached: %s\n", error);
+	else
+		printf("reached\n");
+}
+
+static int show_status(const char *path, const struct report *r, json_t *s3, bool json)
 {
 	CLEANUP_FREE char *at = cmd_mountpoint_of(path);
 	json_t *mounted = ask_mount(path), *all;
@@ -140,12 +158,15 @@ static int show_status(const char *path, const struct report *r, bool json)
 	if (!json) {
 		print_report(path, r);
 		print_mount(at, mounted);
+		print_s3(s3);
 		json_decref(mounted);
+		json_decref(s3);
 		return CMD_OK;
 	}
 	all = report_json(path, r);
 	json_object_set_new(all, "mountpoint", at ? cmd_json_text(at, strlen(at)) : json_null());
 	json_object_set_new(all, "mount", mounted ? mounted : json_null());
+	json_object_set_new(all, "s3", s3 ? s3 : json_null());
 	return cmd_print_json(all);
 }
 
@@ -154,6 +175,7 @@ static int run_status(const struct cmd *cmd, int argc, char **argv)
 	struct cmd_line l;
 	struct library *lib;
 	struct report r;
+	json_t *s3;
 	bool json = false;
 	int key, code;
 
@@ -166,8 +188,9 @@ static int run_status(const struct cmd *cmd, int argc, char **argv)
 	if (!lib)
 		return code;
 	code = cmd_fail(cmd, l.argv[0], report_library(lib, &r));
+	s3 = code ? NULL : cmd_s3_state(lib);
 	library_close(lib);
-	return code ? code : show_status(l.argv[0], &r, json);
+	return code ? code : show_status(l.argv[0], &r, s3, json);
 }
 
 static const struct cmd_option status_options[] = {

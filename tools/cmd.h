@@ -98,6 +98,40 @@ bool cmd_lies_in(const char *inner, const char *outer);
 /* Whether a full path is one that waits to be mounted when it is used: whoever is to mount there must not look into it. */
 bool cmd_is_automount(const char *mountpoint);
 
+/*
+ * The options that say which bucket, for a list of options. cmd_s3_option() takes one into `s3`: CMD_OK; CMD_USAGE, which was told.
+ * cmd_s3_complete() is for when all were read: whether they make sense together.
+ */
+#define CMD_S3_OPTIONS                                                                             \
+	{ "s3", CMD_S3_URL, "s3://BUCKET/PREFIX", "the bucket behind the library" },               \
+		{ "endpoint", CMD_S3_ENDPOINT, "URL", "where it is served (default: Amazon's)" },  \
+		{ "region", CMD_S3_REGION, "NAME", "default: as the AWS tools find it" },          \
+		{ "profile", CMD_S3_PROFILE, "NAME", "of the AWS tools' files, for the keys" },    \
+		{ "style", CMD_S3_STYLE, "STYLE",                                                  \
+		  "bucket in the path or the host: auto, path, host" },                            \
+		{ "ca-file", CMD_S3_CA_FILE, "FILE",                                               \
+		  "certificates to trust instead of the system's" },                               \
+	{                                                                                          \
+		"encryption", CMD_S3_SSE, "KIND", "by the server: AES256, aws:kms or aws:kms:KEY"  \
+	}
+enum cmd_s3_key {
+	CMD_S3_URL = 1000,
+	CMD_S3_ENDPOINT,
+	CMD_S3_REGION,
+	CMD_S3_PROFILE,
+	CMD_S3_STYLE,
+	CMD_S3_CA_FILE,
+	CMD_S3_SSE,
+};
+int cmd_s3_option(const struct cmd *cmd, int key, const char *value, struct s3_settings *s3);
+int cmd_s3_complete(const struct cmd *cmd, const struct s3_settings *s3);
+/* Tries the bucket out: lists, writes, reads and deletes. CMD_OK, or the code of a failure that was told with advice. */
+int cmd_s3_check(const struct cmd *cmd, const struct s3_settings *s3);
+/* Appends "s3://BUCKET/PREFIX at ENDPOINT". 0 or -ENOMEM. */
+int cmd_s3_show(const struct s3_settings *s3, struct buf *out);
+/* How the library's bucket stands, asked with a short deadline, as JSON; JSON's null: it has none. NULL without memory. */
+json_t *cmd_s3_state(struct library *lib);
+
 /* Who runs the command, for journal and new nodes. */
 struct actor cmd_actor(void);
 

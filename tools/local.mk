@@ -18,6 +18,7 @@ garner_SOURCES = \
 	tools/cmd-mount.h \
 	tools/cmd-open.c \
 	tools/cmd-print.c \
+	tools/cmd-s3.c \
 	tools/cmd-status.c \
 	tools/cmd-trash.c \
 	tools/cmd-tree.c \

@@ -191,7 +191,7 @@ static void library_params_complete(struct library_params *params)
 
 static int library_make(struct library_making *making)
 {
-	int err = settings_write_config(making->dir_fd);
+	int err = settings_write_config(making->dir_fd, making->params.s3);
 
 	if (!err)
 		err = library_blobs_make(making);

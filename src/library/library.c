@@ -150,6 +150,7 @@ void library_close(struct library *lib)
 		close(lib->lock_fd);
 	if (lib->dir_fd >= 0)
 		close(lib->dir_fd);
+	settings_release(lib);
 	free(lib->path);
 	free(lib);
 }
@@ -204,4 +205,14 @@ int64_t library_now_ns(const struct library *lib)
 const struct library_settings *library_settings(const struct library *lib)
 {
 	return &lib->settings;
+}
+
+int library_s3_client(const struct library *lib, unsigned attempts, struct s3_client **out)
+{
+	struct s3_settings s3 = lib->settings.s3;
+
+	if (!s3.bucket)
+		return -ENOENT;
+	s3.attempts = attempts;
+	return s3_client_new(&s3, s3_credentials_find, out);
 }

@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "backend/s3/client.h"
 #include "content/content.h"
 
 struct library;
@@ -32,13 +33,14 @@ struct library_params {
 	enum hash_algo algo;           /* SHA-256 */
 	uid_t uid;                     /* owner of the root folder */
 	gid_t gid;
-	mode_t mode; /* of the root folder: 0755 */
+	mode_t mode;                  /* of the root folder: 0755 */
+	const struct s3_settings *s3; /* the bucket behind it, for LIBRARY/config; NULL: none */
 };
 
 /*
  * Makes a new library in `path` (made too, parents not). An existing empty folder is used; -EEXIST
  * if there is a library, -ENOTEMPTY if there is something else; -EINVAL for parameters that make
- * no sense, and errors of the disk. On failure nothing is left behind that was not there. Durable
+ * no sense or, of S3, do not fit on a line of the configuration, and errors of the disk. On failure nothing is left behind that was not there. Durable
  * on 0.
  */
 int library_init(const char *path, const struct library_params *params);
@@ -114,10 +116,17 @@ struct library_settings {
 	int64_t seal_delay_ns; /* rest between last close and sealing; default 1 s */
 	int64_t sync_every_ns; /* the log is synced this often; default 5 s */
 	int jobs;              /* hashing threads; default: cores */
+	struct s3_settings s3; /* the bucket behind the library; without a bucket: none */
 };
 
 /* The settings, which do not change while it is open. */
 const struct library_settings *library_settings(const struct library *lib);
+
+/*
+ * Makes a client of the library's bucket, with these settings but ATTEMPTS tries of a request (0: as usual). 0; -ENOENT: it
+ * has none; -ENOMEM, -EIO.
+ */
+int library_s3_client(const struct library *lib, unsigned attempts, struct s3_client **out);
 
 /*
  * Waits until no process mounts the library at `path` any more (a daemon works on for a moment

@@ -14,12 +14,13 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define SETTINGS_FILE "config"
 
-enum { SETTINGS_JOBS_MAX = 256 };
+enum { SETTINGS_JOBS_MAX = 256, SETTINGS_CONNECTIONS_MAX = 256 };
 
 static const char settings_text[] =
 	"# Settings of this machine for this library; read when it is opened.\n"
@@ -37,11 +38,160 @@ static const char settings_text[] =
 	"\n"
 	"[log]\n"
 	"# Changes of the tree survive a power cut after at most this time, without fsync.\n"
-	"#sync = 5s\n";
+	"#sync = 5s\n"
+	"\n"
+	"[s3]\n"
+	"# The bucket behind the library. Keys are no setting: they are found as the AWS tools "
+	"find them.\n"
+	"#url = s3://BUCKET/PREFIX\n"
+	"# Where it is served; default: Amazon's endpoint of the region.\n"
+	"#endpoint = https://HOST:PORT\n"
+	"# Default: of the environment or the profile, else us-east-1.\n"
+	"#region = us-east-1\n"
+	"# Of ~/.aws/credentials and ~/.aws/config.\n"
+	"#profile = default\n"
+	"# Whether the bucket's name goes into the path or the host; auto: into the host at "
+	"Amazon's.\n"
+	"#style = auto\n"
+	"# Certificates to trust instead of the system's.\n"
+	"#ca-file = /etc/ssl/certs/ca-certificates.crt\n"
+	"# Encryption by the server: AES256, aws:kms or aws:kms:KEY; default: as the bucket has "
+	"it.\n"
+	"#encryption = AES256\n"
+	"# Connections at a time.\n"
+	"#connections = 16\n";
 
-int settings_write_config(int dir_fd)
+/* One text of the section, where the file has it; *ERR is kept when it is there already. */
+static void settings_take_text(struct conf *conf, const char *key, char **out, int *err)
 {
-	return io_write_file(dir_fd, SETTINGS_FILE, settings_text, sizeof(settings_text) - 1, 0644);
+	const char *text = conf_text(conf, "s3", key);
+
+	if (!text || !*text || *err)
+		return;
+	*out = strdup(text);
+	if (!*out)
+		*err = -ENOMEM;
+}
+
+/* A value that a setter reads: its complaint goes to `why` with the key's name. */
+static void settings_take_word(struct conf *conf, const char *key, struct s3_settings *s3,
+			       int (*set)(struct s3_settings *s3, const char *text,
+					  struct buf *why),
+			       struct buf *why, int *err)
+{
+	CLEANUP_BUF struct buf cause = BUF_INIT;
+	const char *text = conf_text(conf, "s3", key);
+
+	if (!text || *err)
+		return;
+	*err = set(s3, text, &cause);
+	if (*err != -EINVAL)
+		return;
+	buf_reset(why);
+	buf_printf(why, SETTINGS_FILE ": s3.%s = %s: %s", key, text,
+		   cause.len ? buf_str(&cause) : "is not one of the words that it can be");
+}
+
+static int settings_set_style(struct s3_settings *s3, const char *text, struct buf *why)
+{
+	(void)why;
+	return s3_settings_style(s3, text);
+}
+
+static int settings_set_sse(struct s3_settings *s3, const char *text, struct buf *why)
+{
+	(void)why;
+	return s3_settings_sse(s3, text);
+}
+
+static int settings_take_s3(struct conf *conf, struct s3_settings *s3, struct buf *why)
+{
+	uint64_t connections = 0;
+	int err = 0;
+
+	settings_take_word(conf, "url", s3, s3_settings_url, why, &err);
+	settings_take_word(conf, "endpoint", s3, s3_settings_endpoint, why, &err);
+	settings_take_word(conf, "style", s3, settings_set_style, why, &err);
+	settings_take_word(conf, "encryption", s3, settings_set_sse, why, &err);
+	settings_take_text(conf, "region", &s3->region, &err);
+	settings_take_text(conf, "profile", &s3->profile, &err);
+	settings_take_text(conf, "ca-file", &s3->ca_file, &err);
+	if (!err &&
+	    conf_u64(conf, "s3", "connections", SETTINGS_CONNECTIONS_MAX, &connections, why) < 0)
+		err = -EINVAL;
+	s3->connections = (unsigned)connections;
+	return err;
+}
+
+static int settings_add_line(struct buf *out, const char *key, const char *value)
+{
+	return value ? buf_printf(out, "%s = %s\n", key, value) : 0;
+}
+
+static int settings_add_s3(struct buf *out, const struct s3_settings *s3)
+{
+	const char *style = s3->style ? s3_settings_style_word(s3->style) : NULL;
+	int err = buf_add_str(out, "url = ");
+
+	if (!err)
+		err = s3_settings_show(s3, out);
+	if (!err)
+		err = buf_add_byte(out, '\n');
+	if (!err)
+		err = settings_add_line(out, "endpoint", s3->endpoint);
+	if (!err)
+		err = settings_add_line(out, "region", s3->region);
+	if (!err)
+		err = settings_add_line(out, "profile", s3->profile);
+	if (!err)
+		err = settings_add_line(out, "style", style);
+	if (!err)
+		err = settings_add_line(out, "ca-file", s3->ca_file);
+	if (!err && s3->sse)
+		err = buf_printf(out, "encryption = %s%s%s\n", s3->sse, s3->kms_key ? ":" : "",
+				 s3->kms_key ? s3->kms_key : "");
+	return err;
+}
+
+static bool settings_same_text(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+/* Whether the text says the same as the settings: lines have a limit, and ` ;` begins a comment. */
+static int settings_check_s3(const char *text, const struct s3_settings *s3)
+{
+	CLEANUP_BUF struct buf why = BUF_INIT;
+	struct s3_settings back = { 0 };
+	struct conf *conf = NULL;
+	int err = conf_parse(SETTINGS_FILE, text, &conf, &why);
+
+	if (!err)
+		err = settings_take_s3(conf, &back, &why);
+	if (!err && !(settings_same_text(s3->bucket, back.bucket) &&
+		      settings_same_text(s3->prefix, back.prefix) &&
+		      settings_same_text(s3->endpoint, back.endpoint) &&
+		      settings_same_text(s3->region, back.region) &&
+		      settings_same_text(s3->profile, back.profile) &&
+		      settings_same_text(s3->ca_file, back.ca_file) &&
+		      settings_same_text(s3->sse, back.sse) &&
+		      settings_same_text(s3->kms_key, back.kms_key) && s3->style == back.style))
+		err = -EINVAL;
+	s3_settings_release(&back);
+	conf_free(conf);
+	return err;
+}
+
+int settings_write_config(int dir_fd, const struct s3_settings *s3)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT;
+	int err = buf_add_str(&text, settings_text);
+
+	if (!err && s3)
+		err = settings_add_s3(&text, s3);
+	if (!err && s3)
+		err = settings_check_s3(text.data, s3);
+	return err ? err : io_write_file(dir_fd, SETTINGS_FILE, text.data, text.len, 0644);
 }
 
 static int settings_take(struct conf *conf, struct library_settings *settings, struct buf *why)
@@ -55,6 +205,8 @@ static int settings_take(struct conf *conf, struct library_settings *settings, s
 		err = conf_u64(conf, "seal", "jobs", SETTINGS_JOBS_MAX, &jobs, why);
 	if (err >= 0)
 		err = conf_duration(conf, "log", "sync", &settings->sync_every_ns, why);
+	if (err >= 0)
+		err = settings_take_s3(conf, &settings->s3, why);
 	if (err >= 0)
 		err = conf_check(conf, why);
 	if (err >= 0 && jobs)
@@ -84,6 +236,11 @@ int settings_read_config(struct library *lib)
 		log_error("%s", why.len ? buf_str(&why) : err_text(err));
 	conf_free(conf);
 	return err;
+}
+
+void settings_release(struct library *lib)
+{
+	s3_settings_release(&lib->settings.s3);
 }
 
 static void settings_add_text(struct meta_op *op, const char *name, const char *value)

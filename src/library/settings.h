@@ -9,14 +9,20 @@
 
 #include "library/internal.h"
 
-/* Writes the file with every setting as a comment. Durable on 0; else a negative errno. */
-int settings_write_config(int dir_fd);
+/*
+ * Writes the file with every setting as a comment, but for those of S3 when there are any (NULL: none).
+ * Durable on 0; else a negative errno, -EINVAL when they cannot be written so that they are read back.
+ */
+int settings_write_config(int dir_fd, const struct s3_settings *s3);
 
 /*
  * Reads LIBRARY/config of lib->path; a missing file or key means the default. 0; -EINVAL (logged
- * with file and line), a negative errno of reading.
+ * with file and line), a negative errno of reading. settings_release() ends it, also after an error.
  */
 int settings_read_config(struct library *lib);
+
+/* Frees what the machine's settings hold. */
+void settings_release(struct library *lib);
 
 /* Adds the library's own settings to `op`. 0, or -EINVAL for parameters that make no sense. */
 int settings_add(struct meta_op *op, const struct library_params *params, int64_t now);

@@ -62,7 +62,7 @@ offers 'elsewhere' export library Photos el
 mapfile -t commands < <(garner --help | sed -nE 's/^  ([a-z]+) .*/\1/p')
 for c in "${commands[@]}"; do
 	[[ " $_garner_commands " == *" $c "* ]] || fail "bash: no command $c"
-	wanted=$(garner "$c" --help | sed -nE 's/^  (-.,| {3}) (--[a-z-]+).*/\2/p' | LC_ALL=C sort | paste -sd'|')
+	wanted=$(garner "$c" --help | sed -nE 's/^  (-.,| {3}) (--[a-z0-9-]+).*/\2/p' | LC_ALL=C sort | paste -sd'|')
 	offers "$wanted" "$c" --
 	grep -qE "^		'$c:" "$top/completion/_garner" || fail "zsh: no command $c"
 	block=$(sed -nE "/^	([a-z]+ \| )*$c( \| [a-z]+)*\)/,/;;/p" "$top/completion/_garner")

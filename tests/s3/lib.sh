@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# For tests against S3 servers; sourced after tests/cli/lib.sh. Whatever is started here ends with the test.
+s3tool=${top_builddir:-.}/tests/tools/s3tool
+[ -x "$s3tool" ] || s3tool=$(command -v s3tool)
+started=()
+
+# Ends the processes that a start script listed in DIR/pids.
+stop_servers() {
+	local dir pid
+	for dir in "${started[@]}"; do
+		while read -r pid; do
+			kill "$pid" 2>/dev/null
+		done <"$dir/pids"
+		while read -r pid; do
+			for _ in $(seq 50); do
+				kill -0 "$pid" 2>/dev/null || break
+				sleep 0.1
+			done
+			kill -KILL "$pid" 2>/dev/null
+		done <"$dir/pids"
+	done
+	started=()
+}
+trap 'stop_servers; cd /; rm -rf "$work"' EXIT
+
+# swift DIR: starts Swift; $endpoint is then its address without the scheme.
+swift() {
+	local -a ports
+	mapfile -t ports < <("$s3tool" ports 5)
+	started+=("$1")
+	mkdir -p "$1"
+	: >"$1/pids"
+	if ! "$top_srcdir/tests/s3/swift-start" "$1" "${ports[@]}"; then
+		fail "Swift does not start"
+		finish
+	fi
+	endpoint=127.0.0.1:${ports[0]}
+}
+
+# The keys of the environment, and nothing else that the machine may have.
+use_keys() {
+	export AWS_ACCESS_KEY_ID=$1 AWS_SECRET_ACCESS_KEY=$2 AWS_EC2_METADATA_DISABLED=true HOME=$work
+	unset AWS_PROFILE AWS_REGION AWS_DEFAULT_REGION AWS_SESSION_TOKEN AWS_CA_BUNDLE
+}
