@@ -21,6 +21,14 @@ enum { MOUNT_GIVEN = 4096 };
 
 struct mount_handle;
 
+/* Which workers wait for requests: mount-turn.c. `reading` of them do, the others stand aside or are at work. */
+struct mount_turns {
+	struct lock lock;         /* guards what follows */
+	struct turn_place *aside; /* the last who came first */
+	unsigned reading;
+	bool over; /* nobody stands aside any more */
+};
+
 struct mount {
 	struct library *lib;
 	struct mount_options opts;
@@ -33,6 +41,7 @@ struct mount {
 	bool served; /* the kernel took it; written by one worker, read after all have ended */
 	pthread_t *workers;
 	int worker_count;
+	struct mount_turns turns;
 	atomic_int workers_alive;
 	struct lock_cond worker_ended; /* with `lock` */
 	bool passthrough;              /* the kernel has agreed to it */
@@ -110,6 +119,16 @@ void mount_write_back(struct mount *m);
 
 /* A buffer of the calling worker's, for one request; NULL: no memory. */
 char *mount_read_buffer(size_t size);
+/*
+ * Turns at waiting for requests. A worker waits between take and give, which may let it stand aside first; after the end nobody does. No locks held; any
+ * thread. The release comes when no worker is left.
+ */
+void mount_turns_init(struct mount_turns *t);
+void mount_turn_take(struct mount_turns *t);
+void mount_turn_give(struct mount_turns *t);
+void mount_turns_end(struct mount_turns *t);
+void mount_turns_release(struct mount_turns *t);
+
 /* Frees what the calling worker kept for its requests; before it ends. */
 void mount_release_buffers(void);
 

@@ -2,7 +2,7 @@
 /*
  * The life of a mount: options, the session, the workers, the end.
  *
- * The workers are our own threads, all alive from beginning to end: each reads a request and answers it. They end when the kernel says that the
+ * The workers are our own threads, all alive from beginning to end: each reads a request and answers it, in turns (mount-turn.c). They end when the kernel says that the
  * filesystem is gone (ENODEV), or when the signal thread has seen the last of the writes to us and shakes them out of their read.
  */
 #include "config.h"
@@ -278,6 +278,7 @@ int mount_new(struct library *lib, const char *mountpoint, const struct mount_op
 	lock_init(&m->lock, LOCK_RANK_MOUNT);
 	lock_cond_init(&m->decided);
 	lock_cond_init(&m->worker_ended);
+	mount_turns_init(&m->turns);
 	m->lib = lib;
 	m->opts = *opts;
 	err = check_mountpoint(mountpoint);
@@ -313,6 +314,7 @@ void mount_free(struct mount *m)
 	free(m->workers);
 	lock_cond_release(&m->worker_ended);
 	lock_cond_release(&m->decided);
+	mount_turns_release(&m->turns);
 	lock_release(&m->lock);
 	free(m);
 }
@@ -334,8 +336,10 @@ static void *work(void *arg)
 	struct fuse_buf buf = { 0 };
 
 	while (!fuse_session_exited(m->se)) {
+		mount_turn_take(&m->turns);
 		int got = fuse_session_receive_buf(m->se, &buf);
 
+		mount_turn_give(&m->turns);
 		if (got == -EINTR || got == -EAGAIN)
 			continue;
 		if (got <= 0)
@@ -344,6 +348,7 @@ static void *work(void *arg)
 		tell_ready(m);
 	}
 	fuse_session_exit(m->se);
+	mount_turns_end(&m->turns);
 	free(buf.mem);
 	mount_release_buffers();
 	lock_lock(&m->lock);
@@ -357,6 +362,7 @@ static void *work(void *arg)
 static void end_workers(struct mount *m)
 {
 	fuse_session_exit(m->se);
+	mount_turns_end(&m->turns);
 	while (atomic_load(&m->workers_alive) > 0) {
 		for (int i = 0; i < m->worker_count; i++)
 			pthread_kill(m->workers[i], SIGUSR1);
