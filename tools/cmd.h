@@ -102,18 +102,16 @@ bool cmd_is_automount(const char *mountpoint);
  * The options that say which bucket, for a list of options. cmd_s3_option() takes one into `s3`: CMD_OK; CMD_USAGE, which was told.
  * cmd_s3_complete() is for when all were read: whether they make sense together.
  */
-#define CMD_S3_OPTIONS                                                                             \
-	{ "s3", CMD_S3_URL, "s3://BUCKET/PREFIX", "the bucket behind the library" },               \
-		{ "endpoint", CMD_S3_ENDPOINT, "URL", "where it is served (default: Amazon's)" },  \
-		{ "region", CMD_S3_REGION, "NAME", "default: as the AWS tools find it" },          \
-		{ "profile", CMD_S3_PROFILE, "NAME", "of the AWS tools' files, for the keys" },    \
-		{ "style", CMD_S3_STYLE, "STYLE",                                                  \
-		  "bucket in the path or the host: auto, path, host" },                            \
-		{ "ca-file", CMD_S3_CA_FILE, "FILE",                                               \
-		  "certificates to trust instead of the system's" },                               \
-	{                                                                                          \
-		"encryption", CMD_S3_SSE, "KIND", "by the server: AES256, aws:kms or aws:kms:KEY"  \
-	}
+/* clang-format off */
+#define CMD_S3_OPTIONS \
+	{ "s3", CMD_S3_URL, "s3://BUCKET/PREFIX", "the bucket behind the library" }, \
+	{ "endpoint", CMD_S3_ENDPOINT, "URL", "where it is served (default: Amazon's)" }, \
+	{ "region", CMD_S3_REGION, "NAME", "default: as the AWS tools find it" }, \
+	{ "profile", CMD_S3_PROFILE, "NAME", "of the AWS tools' files, for the keys" }, \
+	{ "style", CMD_S3_STYLE, "STYLE", "bucket in the path or the host: auto, path, host" }, \
+	{ "ca-file", CMD_S3_CA_FILE, "FILE", "certificates to trust instead of the system's" }, \
+	{ "encryption", CMD_S3_SSE, "KIND", "by the server: AES256, aws:kms or aws:kms:KEY" }
+/* clang-format on */
 enum cmd_s3_key {
 	CMD_S3_URL = 1000,
 	CMD_S3_ENDPOINT,

@@ -61,8 +61,7 @@ void assert_fails(int result, int wanted)
 
 int main(void)
 {
-	static const TTest *const *(*const groups[])(size_t * count) = { calls_names, calls_bytes,
-									 calls_attributes };
+	static calls_group *const groups[] = { calls_names, calls_bytes, calls_attributes };
 	TCase *tc = tcase_create("calls");
 	Suite *s = suite_create("calls");
 	SRunner *r;

@@ -24,8 +24,7 @@ struct stat stat_of(const char *name);
 void assert_fails(int result, int wanted);
 
 /* The cases of each file: an array of *count. */
-const TTest *const *calls_names(size_t *count);
-const TTest *const *calls_bytes(size_t *count);
-const TTest *const *calls_attributes(size_t *count);
+typedef const TTest *const *calls_group(size_t *count);
+calls_group calls_names, calls_bytes, calls_attributes;
 
 #endif
