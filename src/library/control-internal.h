@@ -18,6 +18,7 @@ struct control_job {
 	struct sealer_ticket sync;
 	uint64_t poke;
 	int64_t deadline_ns; /* of a sync; time_mono_ns() */
+	int64_t settle_ns; /* a sync waits until then for what is open, and has no ticket yet; 0: it has */
 };
 
 /*

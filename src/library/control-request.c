@@ -16,6 +16,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* What is open when a sync is asked for has this long to be closed. */
+enum { CONTROL_SETTLE_MS = 1000 };
+
 static int control_append(const char *bytes, size_t len, void *arg)
 {
 	return buf_add(arg, bytes, len) ? -1 : 0;
@@ -92,16 +95,35 @@ static int control_flush(struct library *lib)
 	return rc ? rc : meta_sync(library_meta(lib));
 }
 
-static int control_sync(struct library *lib, const json_t *request, struct control_job *job)
+static int control_sync(const json_t *request, struct control_job *job)
 {
 	json_int_t ms = json_integer_value(json_object_get(request, "timeout_ms"));
 
 	job->deadline_ns = ms > 0 && ms < INT64_MAX / TIME_NS_PER_MS / 2
 				   ? time_mono_ns() + ms * TIME_NS_PER_MS
 				   : INT64_MAX;
-	sealer_ticket(lib, &job->sync);
+	job->settle_ns = time_mono_ns() + CONTROL_SETTLE_MS * TIME_NS_PER_MS;
 	job->state = CONTROL_SYNCING;
 	return 0;
+}
+
+/*
+ * The kernel tells of a close(2) some time after it, so what is open here when a sync is asked for may have been closed before. True once the sync
+ * has its ticket.
+ */
+static bool control_settled(struct library *lib, struct control_job *job)
+{
+	int64_t now = time_mono_ns();
+	struct files_counts files;
+
+	if (!job->settle_ns)
+		return true;
+	files_counts(lib, &files);
+	if (files.writing + files.held && now < job->settle_ns && now < job->deadline_ns)
+		return false;
+	job->settle_ns = 0;
+	sealer_ticket(lib, &job->sync);
+	return true;
 }
 
 static int control_do(struct library *lib, json_t *described, const json_t *request,
@@ -114,7 +136,7 @@ static int control_do(struct library *lib, json_t *described, const json_t *requ
 	if (what && !strcmp(what, "flush"))
 		return control_result(job, control_flush(lib), out);
 	if (what && !strcmp(what, "sync"))
-		return control_sync(lib, request, job);
+		return control_sync(request, job);
 	if (what && !strcmp(what, "poke")) {
 		job->poke = watch_poke(lib);
 		job->state = CONTROL_POKING;
@@ -144,6 +166,8 @@ static int control_sync_done(struct library *lib, struct control_job *job, struc
 	struct files_counts files;
 	int result = 0;
 
+	if (!control_settled(lib, job))
+		return 0;
 	if (!sealer_ticket_done(lib, &job->sync, &result, &skipped)) {
 		if (time_mono_ns() < job->deadline_ns)
 			return 0;

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -107,6 +108,36 @@ START_TEST(requests_are_answered)
 	ck_assert_int_ne(lab_node(&lab, b).object, 0);
 	expect_ok(&lab, "{\"do\":\"poke\"}");
 	lab_close_file(f, O_RDWR);
+	lab_remove(&lab);
+}
+END_TEST
+
+static void *close_soon(void *arg)
+{
+	usleep(200 * 1000);
+	lab_close_file(arg, O_RDWR);
+	return NULL;
+}
+
+/* A mount hears of a close(2) some time after it. */
+START_TEST(a_sync_waits_a_moment_for_what_is_open)
+{
+	pthread_t thread;
+	struct node node;
+	struct lab lab;
+
+	lab_make(&lab, NULL, LAB_LAZY);
+	lab_open(&lab);
+	struct file *f = lab_create(&lab, "a", &node);
+
+	ck_assert_int_eq(file_write(f, "abc", 3, 0), 3);
+	ck_assert_int_eq(pthread_create(&thread, NULL, close_soon, f), 0);
+	json_t *answer = call(&lab, "{\"do\":\"sync\"}");
+
+	ck_assert_int_eq(json_integer_value(json_object_get(answer, "skipped")), 0);
+	json_decref(answer);
+	pthread_join(thread, NULL);
+	ck_assert_int_ne(lab_node(&lab, node.ino).object, 0);
 	lab_remove(&lab);
 }
 END_TEST
@@ -247,6 +278,6 @@ START_TEST(nobody_mounts_it)
 }
 END_TEST
 
-UNIT_MAIN("control", 60, requests_are_answered, what_makes_no_sense_is_refused,
-	  garbage_does_no_harm, several_requests_in_one_piece, silent_clients_are_cut_off,
-	  a_long_path_is_reached, nobody_mounts_it)
+UNIT_MAIN("control", 60, requests_are_answered, a_sync_waits_a_moment_for_what_is_open,
+	  what_makes_no_sense_is_refused, garbage_does_no_harm, several_requests_in_one_piece,
+	  silent_clients_are_cut_off, a_long_path_is_reached, nobody_mounts_it)
