@@ -112,6 +112,8 @@ static int set_attr(struct mount *m, const struct actor *who, int64_t ino, const
 
 	if (to_set & FUSE_SET_ATTR_SIZE)
 		err = set_size(m, who, ino, (uint64_t)attr->st_size, fi);
+	if (!err && owner && !times && file_set_same(m->lib, ino, owner, &values))
+		owner = 0;
 	if (!err && owner)
 		err = tree_set(m->lib, who, ino, owner | (times & TREE_SET_CTIME), &values, out);
 	if (!err && (times & ~(owner ? TREE_SET_CTIME : 0)))

@@ -92,6 +92,53 @@ void file_pass_seen_locked(struct file *f)
 		(void)pass_stamp(f->pass, &f->pass_seen);
 }
 
+/* Gives the file another status change time, and nothing else, where its draft's file tells it. */
+static bool pass_change_status(struct library *lib, int64_t ino)
+{
+	struct file *f = files_find(lib, ino);
+
+	if (!f)
+		return false;
+	file_lock(f);
+	file_pass_look_locked(f);
+	bool done = file_pass_set_mtime_locked(f, f->mtime_ns);
+
+	f->changes += done;
+	f->pins--;
+	file_unlock_drop(f);
+	return done;
+}
+
+/* From memory: whether it is worth asking the metadata. */
+static bool pass_may_be_same(struct library *lib, int64_t ino, int set, const struct node *values)
+{
+	struct file *f = files_find(lib, ino);
+
+	if (!f)
+		return false;
+	file_lock(f);
+	file_pass_look_locked(f);
+	bool may = file_pass_tells_locked(f) && (!(set & TREE_SET_MODE) || f->mode == values->mode);
+
+	f->pins--;
+	file_unlock_drop(f);
+	return may;
+}
+
+bool file_set_same(struct library *lib, int64_t ino, int set, const struct node *values)
+{
+	struct node n;
+
+	if (set & ~(TREE_SET_MODE | TREE_SET_UID | TREE_SET_GID) ||
+	    !pass_may_be_same(lib, ino, set, values) || tree_get(lib, ino, &n))
+		return false;
+	if ((set & TREE_SET_MODE && n.mode != values->mode) ||
+	    (set & TREE_SET_UID && n.uid != values->uid) ||
+	    (set & TREE_SET_GID && n.gid != values->gid))
+		return false;
+	return pass_change_status(lib, ino);
+}
+
 /* Takes the claim on `blob` for the file. */
 static bool pass_claim_locked(struct file *f, struct blob *blob) LOCK_REQUIRES(&f->shard->lock)
 {

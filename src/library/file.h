@@ -106,6 +106,12 @@ int file_set_times(struct library *lib, const struct actor *who, int64_t ino, in
 		   const struct node *values, struct node *out);
 
 /*
+ * As root tar(1) gives each new file the owner that it has. True: `set` (TREE_SET_MODE, _UID, _GID) would change nothing of asset `ino` but the status change
+ * time, and that is done, without a transaction: see file_closing(). False: tree_set() is to do it.
+ */
+bool file_set_same(struct library *lib, int64_t ino, int set, const struct node *values);
+
+/*
  * Passing: the kernel reads and writes the content's own file and asks nobody here. From the begin to the end the content stays in that one file, so that
  * every handle on the inode may be passed; a change that would put it elsewhere moves what must be kept instead. One begin at a time for an inode, ended before
  * the last handle is closed.

@@ -10,6 +10,9 @@ tests_unit_library_test_file_LDADD = $(UNIT_LIBRARY_LIBS)
 UNIT_TESTS += tests/unit/library/test-pass
 tests_unit_library_test_pass_LDADD = $(UNIT_LIBRARY_LIBS)
 
+UNIT_TESTS += tests/unit/library/test-closing
+tests_unit_library_test_closing_LDADD = $(UNIT_LIBRARY_LIBS)
+
 UNIT_TESTS += tests/unit/library/test-unseal
 tests_unit_library_test_unseal_LDADD = $(UNIT_LIBRARY_LIBS)
 tests_unit_library_test_unseal_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc -Wl,--wrap=meta_apply \
