@@ -61,7 +61,10 @@ struct sealer {
 	int logged;             /* the error that was logged last, until a seal goes well */
 	int64_t lease_until_ns; /* the sealing thread's; 0: never taken */
 	struct sealer_status status;
-	struct file_seal items[SEALER_BATCH]; /* the sealing thread's */
+	/* The sealing thread's: what it seals, and the assets whose rows are there but not yet all space given back. */
+	struct file_seal items[SEALER_BATCH];
+	int64_t sealed[SEALER_BATCH];
+	size_t sealed_count;
 	pthread_t seal_thread, clock_thread;
 	bool seal_running, clock_running;
 };

@@ -134,7 +134,16 @@ static void sealer_finish(const struct sealer_group *g, size_t i)
 		seal_finish(g->seal, i, &item->draft);
 	else
 		draft_recycle(library_content(g->s->lib), &item->draft);
-	sealer_item_done(g->s, ino);
+	g->s->sealed[g->s->sealed_count++] = ino;
+}
+
+/* Gives the space back that a seal has freed; only then is it done for those who wait for it. `seal` may be NULL. */
+static void sealer_settle(struct sealer *s, struct seal *seal)
+{
+	seal_free(seal);
+	for (size_t i = 0; i < s->sealed_count; i++)
+		sealer_item_done(s, s->sealed[i]);
+	s->sealed_count = 0;
 }
 
 /* Items [from, to). */
@@ -195,7 +204,7 @@ static void sealer_seal(struct sealer *s, struct file_seal *items, size_t count)
 
 	if (rc == 0) {
 		sealer_commit(&g);
-		seal_free(g.seal);
+		sealer_settle(s, g.seal);
 		return;
 	}
 	for (size_t i = 0; i < count; i++) {
@@ -245,9 +254,11 @@ static void sealer_run(struct sealer *s, const struct sealer_batch *batch)
 		return;
 	}
 	full = sealer_begin(s, batch, &empty);
-	if (empty)
+	if (empty) {
 		sealer_commit(&(struct sealer_group){
 			.s = s, .items = s->items + SEALER_BATCH - empty, .count = empty });
+		sealer_settle(s, NULL);
+	}
 	if (full)
 		sealer_seal(s, s->items, full);
 }

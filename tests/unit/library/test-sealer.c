@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "file-unit.h"
+#include "library/internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -287,7 +288,31 @@ START_TEST(a_full_disk_loses_nothing)
 }
 END_TEST
 
-UNIT_MAIN("sealer", 120, equal_contents_are_one_object, a_sync_leaves_out_what_is_open_for_writing,
-	  the_delay_is_kept, readers_see_the_same_bytes_while_it_is_sealed,
-	  a_change_gives_the_seal_up_and_is_kept, a_stop_does_not_wait_for_the_seal,
-	  a_full_disk_loses_nothing)
+/* Sealed is when the space of what was held already is free again. */
+START_TEST(a_sync_gives_space_back)
+{
+	enum { LEN = 3 << 20 };
+	struct lab lab;
+	uint8_t *data = lab_bytes(1, LEN);
+	uint64_t bytes = 0;
+
+	lab_make(&lab, NULL, LAB_LAZY);
+	lab_open(&lab);
+	lab_put(&lab, "a", data, LEN);
+	lab_sync(&lab);
+	int64_t ino = lab_put(&lab, "b", data, LEN), draft = lab_node(&lab, ino).draft;
+
+	lab_sync(&lab);
+	if (!blobs_caps(lab.lib->blobs)->reflink &&
+	    blobs_stat(lab.lib->blobs, draft, NULL, &bytes) == 0)
+		ck_assert_uint_eq(bytes, 0);
+	lab_holds(&lab, ino, data, LEN);
+	lab_remove(&lab);
+	free(data);
+}
+END_TEST
+
+UNIT_MAIN("sealer", 120, a_sync_gives_space_back, equal_contents_are_one_object,
+	  a_sync_leaves_out_what_is_open_for_writing, the_delay_is_kept,
+	  readers_see_the_same_bytes_while_it_is_sealed, a_change_gives_the_seal_up_and_is_kept,
+	  a_stop_does_not_wait_for_the_seal, a_full_disk_loses_nothing)
