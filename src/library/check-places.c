@@ -212,6 +212,42 @@ static int check_drafts(struct check *c)
 	return err < 0 ? err : 0;
 }
 
+struct homes {
+	int64_t ids[PAGE];
+	size_t count;
+};
+
+static int add_home(void *arg, const struct meta_row *row)
+{
+	struct homes *h = arg;
+
+	h->ids[h->count++] = meta_row_int(row, 0);
+	return 0;
+}
+
+/* A home that has a name elsewhere can be changed there, unseen. A move that was cut off leaves one, until it is repeated. */
+static int check_names(struct check *c)
+{
+	struct homes h;
+	int64_t last = 0;
+	int err;
+
+	do {
+		h.count = 0;
+		err = META_QUERY(c->meta, CHECK_HOMES, add_home, &h, META_I(last), META_I(PAGE));
+		for (size_t i = 0; i < h.count; i++) {
+			last = h.ids[i];
+			if (blobs_linked(c->lib->blobs, last) == 1)
+				check_fault(c,
+					    "blob %016llx: its file has another name outside of "
+					    "the library, where it may be changed (does an 'import "
+					    "--move' that was cut off wait to be repeated?)",
+					    (unsigned long long)last);
+		}
+	} while (h.count == PAGE);
+	return err < 0 ? err : 0;
+}
+
 static int take_count(void *arg, const struct meta_row *row)
 {
 	*(uint64_t *)arg = (uint64_t)meta_row_int(row, 0);
@@ -247,5 +283,7 @@ int check_places(struct check *c)
 		err = check_page(c, &p, total);
 	}
 	free(p.items);
+	if (err >= 0)
+		err = check_names(c);
 	return err < 0 ? err : check_drafts(c);
 }

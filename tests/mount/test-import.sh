@@ -246,6 +246,30 @@ test_move() {
 	done
 }
 
+# A move that was cut off between the rows and the source's name: it can be told, and repeated.
+test_move_cut_off() {
+	local blob inode
+	mkdir "$work/cut"
+	head -c 3M /dev/urandom >"$work/cut/file"
+	cp -p "$work/cut/file" "$work/cut-kept"
+	inode=$(stat -c %i "$work/cut/file")
+	check "import --move" "$GARNER" import --move --into /cut "$lib" "$work/cut" >/dev/null
+	blob=$(find "$lib/blobs" -type f -inum "$inode")
+	check "the moved file is a blob" cmp "$blob" "$work/cut-kept"
+	mkdir "$work/cut"
+	ln "$blob" "$work/cut/file"
+	touch -r "$work/cut-kept" "$work/cut/file"
+	check_exit "fsck of a blob with another name" 4 fsck_to_stderr
+	check "it says so" grep -q "has another name outside of the library" "$work/stderr"
+	check "the move again" "$GARNER" import --move --into /cut "$lib" "$work/cut" >/dev/null
+	check_not "the source is gone" test -e "$work/cut"
+	check_library
+}
+
+fsck_to_stderr() {
+	"$GARNER" fsck "$lib" >&2
+}
+
 # The source cannot be removed: the library must not go on sharing the file with it.
 test_move_refused() {
 	mkdir "$work/stuck"
@@ -317,6 +341,7 @@ test_odd_sources
 test_killed
 test_interrupted
 test_move
+test_move_cut_off
 test_move_refused
 test_move_elsewhere
 test_reflink

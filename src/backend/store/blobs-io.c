@@ -111,18 +111,33 @@ int blobs_whole(struct blobs *b, int64_t id, uint64_t off, uint64_t len)
 	return result;
 }
 
-int blobs_stat(struct blobs *b, int64_t id, uint64_t *size_bytes, uint64_t *allocated_bytes)
+static int stat_blob(struct blobs *b, int64_t id, struct stat *st)
 {
 	CLEANUP_FREE char *elsewhere = NULL;
 	char name[BLOBS_NAME_LEN];
-	struct stat st;
 	int found = blobs_refer_path(b, id, &elsewhere);
 
 	if (found < 0)
 		return found;
 	blobs_name(id, name);
-	if (fstatat(b->folder, found ? elsewhere : name, &st, 0) < 0)
-		return -errno;
+	return fstatat(b->folder, found ? elsewhere : name, st, 0) < 0 ? -errno : 0;
+}
+
+int blobs_linked(struct blobs *b, int64_t id)
+{
+	struct stat st;
+	int err = stat_blob(b, id, &st);
+
+	return err ? err : st.st_nlink > 1;
+}
+
+int blobs_stat(struct blobs *b, int64_t id, uint64_t *size_bytes, uint64_t *allocated_bytes)
+{
+	struct stat st;
+	int err = stat_blob(b, id, &st);
+
+	if (err)
+		return err;
 	if (size_bytes)
 		*size_bytes = (uint64_t)st.st_size;
 	if (allocated_bytes)

@@ -175,6 +175,9 @@ int blobs_whole(struct blobs *b, int64_t id, uint64_t off, uint64_t len);
  */
 int blobs_stat(struct blobs *b, int64_t id, uint64_t *size_bytes, uint64_t *allocated_bytes);
 
+/* 1 if the file has another name, outside of the blobs (blobs_link()), 0 if not; -ENOENT or another negative errno. */
+int blobs_linked(struct blobs *b, int64_t id);
+
 /*
  * Removes the file; open handles stay readable. Not durable by itself. 0; -ENOENT when it is
  * gone already; -EROFS, -EPERM (held elsewhere), -EIO.
