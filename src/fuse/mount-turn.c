@@ -39,23 +39,28 @@ static void turn_call_locked(struct mount_turns *t) LOCK_REQUIRES(&t->lock)
 	lock_cond_signal(&place->wake);
 }
 
+/* Until it is called. */
+static void turn_wait_locked(struct mount_turns *t, struct turn_place *place)
+	LOCK_REQUIRES(&t->lock)
+{
+	lock_cond_init(&place->wake);
+	place->next = t->aside;
+	t->aside = place;
+	while (!place->called)
+		lock_cond_wait(&place->wake, &t->lock);
+	lock_cond_release(&place->wake);
+}
+
 void mount_turn_take(struct mount_turns *t)
 {
 	struct turn_place place = { .called = false };
 
 	lock_lock(&t->lock);
-	if (t->over || t->reading < TURN_READERS) {
+	if (t->over || t->reading < TURN_READERS)
 		t->reading++;
-		lock_unlock(&t->lock);
-		return;
-	}
-	lock_cond_init(&place.wake);
-	place.next = t->aside;
-	t->aside = &place;
-	while (!place.called)
-		lock_cond_wait(&place.wake, &t->lock);
+	else
+		turn_wait_locked(t, &place);
 	lock_unlock(&t->lock);
-	lock_cond_release(&place.wake);
 }
 
 void mount_turn_give(struct mount_turns *t)
