@@ -15,3 +15,5 @@ UNIT_TESTS += tests/unit/store/test-store-local
 tests_unit_store_test_store_local_LDADD = $(UNIT_STORE_LIBS)
 UNIT_TESTS += tests/unit/store/test-store-disk
 tests_unit_store_test_store_disk_LDADD = $(UNIT_STORE_LIBS)
+UNIT_TESTS += tests/unit/store/test-store-s3
+tests_unit_store_test_store_s3_LDADD = $(UNIT_STORE_LIBS)
