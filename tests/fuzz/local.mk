@@ -6,6 +6,7 @@ FUZZERS_ALL = \
 	tests/fuzz/fuzz-conf \
 	tests/fuzz/fuzz-cut \
 	tests/fuzz/fuzz-manifest \
+	tests/fuzz/fuzz-s3 \
 	tests/fuzz/fuzz-text
 
 if FUZZERS
@@ -26,6 +27,9 @@ tests_fuzz_fuzz_cut_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_manifest_SOURCES = tests/fuzz/fuzz-manifest.c $(FUZZ_DRIVER)
 tests_fuzz_fuzz_manifest_LDADD = $(CONTENT_LIBS)
 tests_fuzz_fuzz_manifest_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_s3_SOURCES = tests/fuzz/fuzz-s3.c $(FUZZ_DRIVER)
+tests_fuzz_fuzz_s3_LDADD = $(S3_LIBS)
+tests_fuzz_fuzz_s3_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_text_SOURCES = tests/fuzz/fuzz-text.c $(FUZZ_DRIVER)
 tests_fuzz_fuzz_text_LDADD = $(CONTENT_LIBS)
 tests_fuzz_fuzz_text_LDFLAGS = $(FUZZ_LINK)

@@ -47,7 +47,7 @@ static bool prefix_is_good(const char *prefix, size_t len)
 {
 	const char *end = prefix + len;
 
-	if (len > PREFIX_MAX)
+	if (len > PREFIX_MAX || (len > 0 && prefix[len - 1] == '/'))
 		return false;
 	for (size_t i = 0, n; i < len; i += n) {
 		n = utf8_char_len(prefix + i, len - i);
@@ -84,7 +84,7 @@ int s3_settings_url(struct s3_settings *s, const char *url, struct buf *why)
 	if (slash) {
 		slash++;
 		prefix_len = strlen(slash);
-		if (prefix_len && slash[prefix_len - 1] == '/')
+		if (prefix_len > 1 && slash[prefix_len - 1] == '/')
 			prefix_len--;
 	}
 	if (prefix_len && !prefix_is_good(slash, prefix_len))

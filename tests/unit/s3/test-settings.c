@@ -31,6 +31,8 @@ START_TEST(urls)
 					   "s3://-bucket",
 					   "s3://b?b=c",
 					   "s3://bucket//a",
+					   "s3://bucket/a//",
+					   "s3://bucket//",
 					   "s3://bucket/a//b",
 					   "s3://bucket/.",
 					   "s3://bucket/a/../b",
