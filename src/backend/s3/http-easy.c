@@ -14,7 +14,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { CONNECT_MS = 10000, SPEED_MIN = 1024, UPLOAD_BUFFER = 256 << 10, READ_BUFFER = 256 << 10 };
+enum { CONNECT_MS = 10000, SPEED_MIN = 1024, UPLOAD_BUFFER = 256 << 10, READ_BUFFER = 128 << 10 };
 
 static pthread_once_t begin_once = PTHREAD_ONCE_INIT;
 static int begin_err;
