@@ -23,18 +23,23 @@ stop_servers() {
 }
 trap 'stop_servers; cd /; rm -rf "$work"' EXIT
 
-# swift DIR: starts Swift; $endpoint is then its address without the scheme.
+# swift DIR: starts Swift; $endpoint and $tls_endpoint are then its addresses without the scheme. DIR/srv.crt is a
+# certificate that no one else knows.
 swift() {
 	local -a ports
-	mapfile -t ports < <("$s3tool" ports 5)
+	mapfile -t ports < <("$s3tool" ports 6)
 	started+=("$1")
 	mkdir -p "$1"
 	: >"$1/pids"
+	openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=garner-test \
+		-addext subjectAltName=IP:127.0.0.1 -keyout "$1/srv.key" -out "$1/srv.crt" 2>/dev/null ||
+		fail "no certificate"
 	if ! "$top_srcdir/tests/s3/swift-start" "$1" "${ports[@]}"; then
 		fail "Swift does not start"
 		finish
 	fi
 	endpoint=127.0.0.1:${ports[0]}
+	tls_endpoint=127.0.0.1:${ports[1]}
 }
 
 # The keys of the environment, and nothing else that the machine may have.
