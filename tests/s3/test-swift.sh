@@ -55,6 +55,8 @@ fi
 cp swift/srv.crt .
 at="--endpoint=https://$tls_endpoint"
 refuses 1 '*certificate*--ca-file*' --s3 s3://chunks "$at"
+openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=other -keyout other.key -out other.crt 2>/dev/null
+refuses 1 '*not signed by that of --ca-file*' --s3 s3://chunks "$at" --ca-file other.crt
 refuses 2 '*there is no such file*' --s3 s3://chunks "$at" --ca-file nothing
 gives 0 'Made*' '' init tls --s3 s3://chunks "$at" --ca-file srv.crt
 (cd / && "$GARNER" doctor --json "$work/tls") | jq -e '.[] | select(.what == "S3") | .verdict == "good"' >/dev/null ||

@@ -201,6 +201,11 @@ static void say(struct s3_job *job, int err, const struct s3_xml_error *e)
 	else
 		buf_printf(why, "%d%s%s%s%s", a->status, *e->code ? " " : "", e->code,
 			   *e->message ? ": " : "", e->message);
+	if (*e->endpoint)
+		buf_printf(why, ", to be asked for at %s", e->endpoint);
+	/* What the server's owner finds it by. */
+	if (!a->err && *a->request_id)
+		buf_printf(why, " [%s]", a->request_id);
 	if (job->tries > 1)
 		buf_printf(why, " (%u tries)", job->tries);
 	/* What a server says is one line of text, whatever it says. */

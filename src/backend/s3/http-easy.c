@@ -145,8 +145,6 @@ static void take_header(struct s3_http_answer *a, const char *line, size_t line_
 #define TEXT(name, field)                                                                          \
 	{ name, offsetof(struct s3_http_answer, field),                                            \
 	  sizeof(((struct s3_http_answer *)0)->field) }
-		TEXT("etag", etag),
-		TEXT("location", location),
 		TEXT("x-amz-bucket-region", region),
 		TEXT("x-amz-checksum-sha256", checksum),
 		TEXT("x-amz-request-id", request_id),
@@ -275,8 +273,11 @@ int s3_http_easy_set(CURL *easy, struct s3_http_job *job, const struct s3_http_e
 	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, job);
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, job->lines);
-	if (params->ca_file)
+	if (params->ca_file) {
+		/* Instead of the system's, which libcurl has as a file and as a folder. */
 		curl_easy_setopt(easy, CURLOPT_CAINFO, params->ca_file);
+		curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+	}
 	set_limits(easy, params);
 	set_method(easy, job);
 	if (!err && curl_easy_setopt(easy, CURLOPT_URL, buf_str(&job->url)) != CURLE_OK)

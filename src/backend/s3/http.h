@@ -38,12 +38,10 @@ struct s3_http_answer {
 	uint64_t length; /* of the body as announced; of HEAD: that a GET would have */
 	bool ranged;     /* a part came: */
 	uint64_t range_first, range_total;
-	size_t into_len; /* bytes in the job's `into` */
-	struct buf text; /* the body, where it did not go there; cut at S3_HTTP_TEXT_MAX */
-	char etag[80];
+	size_t into_len;   /* bytes in the job's `into` */
+	struct buf text;   /* the body, where it did not go there; cut at S3_HTTP_TEXT_MAX */
 	char checksum[64]; /* x-amz-checksum-sha256 */
 	char region[48];   /* x-amz-bucket-region */
-	char location[160];
 	char request_id[96];
 	char trouble[256]; /* with err: what libcurl says of it */
 };

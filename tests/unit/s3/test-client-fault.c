@@ -387,7 +387,7 @@ START_TEST(freed_in_the_middle)
 }
 END_TEST
 
-/* Those that wait for their turn keep their deadline, too. */
+/* Those in line keep their deadline, too. */
 START_TEST(deadline_in_line)
 {
 	struct ended first = { 0 }, second = { 0 };
