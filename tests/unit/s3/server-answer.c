@@ -291,21 +291,37 @@ static void delete_object(struct server *s, struct answer *a, const char *key)
 	memmove(o, o + 1, (size_t)(s->objects + s->object_count - o) * sizeof *o);
 }
 
-/* The key of "/bucket/key", NULL: the bucket itself. */
-static const char *key_of(const struct request *r)
+/* Whether the bucket's name is the first part of the host's. */
+static bool is_host_style(const struct request *r)
+{
+	const char *host = server_find(r->headers, r->header_count, "host");
+
+	return host && !strncmp(host, SERVER_BUCKET ".", sizeof SERVER_BUCKET);
+}
+
+/* The key of "/bucket/key", NULL: the bucket itself. *OTHER: another bucket. */
+static const char *key_of(const struct request *r, bool *other)
 {
 	static const char start[] = "/" SERVER_BUCKET "/";
+	size_t len = sizeof start - 1;
 
-	return strncmp(r->path, start, sizeof start - 1) ? NULL : r->path + sizeof start - 1;
+	*other = false;
+	if (is_host_style(r))
+		return r->path[1] ? r->path + 1 : NULL;
+	if (!strncmp(r->path, start, len))
+		return r->path + len;
+	*other = strcmp(r->path, "/" SERVER_BUCKET) != 0;
+	return NULL;
 }
 
 void server_answer(struct server *s, struct request *r, struct answer *a)
 {
-	const char *key = key_of(r);
+	bool other;
+	const char *key = key_of(r, &other);
 
 	if (!is_allowed(s, r, a))
 		return;
-	if (!s->bucket || (!key && strcmp(r->path, "/" SERVER_BUCKET)))
+	if (!s->bucket || other)
 		server_error(a, 404, "NoSuchBucket", "");
 	else if (!key)
 		list_objects(s, r, a);

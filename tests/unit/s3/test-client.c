@@ -131,6 +131,30 @@ START_TEST(below_a_prefix)
 }
 END_TEST
 
+/* libcurl knows by itself where all names below localhost lead. */
+START_TEST(bucket_in_the_host)
+{
+	CLEANUP_BUF struct buf url = BUF_INIT;
+	int64_t deadline = time_mono_ns() + 20 * TIME_NS_PER_S;
+	struct s3_request list = { .verb = S3_LIST, .key = "" };
+	struct lab lab;
+	char endpoint[64];
+
+	lab_open(&lab);
+	snprintf(endpoint, sizeof endpoint, "http://localhost%s",
+		 strrchr(server_url(lab.server), ':'));
+	ck_assert_int_eq(s3_settings_endpoint(&lab.settings, endpoint, &lab.why), 0);
+	lab.settings.style = S3_STYLE_HOST;
+	lab_client(&lab, lab_find);
+	ck_assert_int_eq(lab_put(&lab, "a/b", "hello", 5), 0);
+	ck_assert(lab_holds(&lab, "a/b", "hello", 5));
+	ck_assert_int_eq(lab_call(&lab, list, 9000), 0);
+	ck_assert_int_eq(s3_client_presign(lab.client, "a/b", 60, deadline, &url), 0);
+	ck_assert_ptr_nonnull(strstr(buf_str(&url), "http://" SERVER_BUCKET ".localhost:"));
+	lab_close(&lab);
+}
+END_TEST
+
 /* A region that is wrong, or not said, is the one that the server names. */
 START_TEST(region_of_the_answer)
 {
@@ -432,6 +456,6 @@ START_TEST(a_client_that_nobody_asked)
 END_TEST
 
 UNIT_MAIN("s3/client", 60, objects, what_a_put_says_of_itself, conditions_kept,
-	  conditions_not_known, below_a_prefix, region_of_the_answer, clock_of_the_server, sessions,
-	  wrong_keys, streamed_bodies, many_at_a_time, lists, presigned_urls,
-	  a_client_that_nobody_asked)
+	  conditions_not_known, below_a_prefix, bucket_in_the_host, region_of_the_answer,
+	  clock_of_the_server, sessions, wrong_keys, streamed_bodies, many_at_a_time, lists,
+	  presigned_urls, a_client_that_nobody_asked)
