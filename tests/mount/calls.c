@@ -13,25 +13,13 @@
 
 #include "calls.h"
 
-int dir = -1;
 char bytes[CALLS_BYTES], back[CALLS_BYTES];
 
 static void begin(void)
 {
-	char name[] = "case-XXXXXX", path[4096];
-
-	snprintf(path, sizeof path, "%s/%s", getenv("CALLS_DIR"), name);
-	ck_assert_ptr_nonnull(mkdtemp(path));
-	ck_assert_int_eq(chmod(path, 0777), 0);
-	dir = open(path, O_RDONLY | O_DIRECTORY);
-	ck_assert_int_ge(dir, 0);
+	cases_folder(getenv("CALLS_DIR"));
 	for (size_t i = 0; i < sizeof bytes; i++)
 		bytes[i] = (char)(i * 31 + i / 251);
-}
-
-static void end(void)
-{
-	close(dir);
 }
 
 int make(const char *name, size_t len)
@@ -61,29 +49,11 @@ void assert_fails(int result, int wanted)
 
 int main(void)
 {
-	static calls_group *const groups[] = { calls_names, calls_bytes, calls_attributes };
-	TCase *tc = tcase_create("calls");
-	Suite *s = suite_create("calls");
-	SRunner *r;
-	int failed;
+	static cases_group *const groups[] = { calls_names, calls_bytes, calls_attributes };
 
 	if (!getenv("CALLS_DIR")) {
 		fprintf(stderr, "calls: set CALLS_DIR to the folder to be tested\n");
 		return 2;
 	}
-	tcase_set_timeout(tc, 120);
-	tcase_add_checked_fixture(tc, begin, end);
-	for (size_t g = 0; g < sizeof groups / sizeof *groups; g++) {
-		size_t count;
-		const TTest *const *cases = groups[g](&count);
-
-		for (size_t i = 0; i < count; i++)
-			tcase_add_test(tc, cases[i]);
-	}
-	suite_add_tcase(s, tc);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return cases_run("calls", begin, groups, sizeof groups / sizeof *groups);
 }

@@ -15,7 +15,7 @@ THREAD_TESTS += tests/mount/test-torture.sh
 
 check_PROGRAMS += tests/mount/calls
 tests_mount_calls_SOURCES = tests/mount/calls.c tests/mount/calls.h tests/mount/calls-attributes.c tests/mount/calls-bytes.c \
-	tests/mount/calls-names.c
+	tests/mount/calls-names.c tests/mount/cases.c tests/mount/cases.h
 tests_mount_calls_CPPFLAGS = $(AM_CPPFLAGS)
 tests_mount_calls_LDADD = $(CHECK_LIBS)
 MOUNT_SHELL += tests/mount/test-calls.sh tests/mount/test-programs.sh
@@ -37,6 +37,8 @@ MOUNT_SHELL += tests/mount/test-dedup.sh tests/mount/test-end.sh tests/mount/tes
 MOUNT_SHELL += tests/mount/test-import.sh tests/mount/test-times.sh
 
 check_PROGRAMS += tests/mount/pass
+tests_mount_pass_SOURCES = tests/mount/pass.c tests/mount/pass.h tests/mount/pass-attributes.c tests/mount/pass-edit.c \
+	tests/mount/pass-map.c tests/mount/cases.c tests/mount/cases.h
 tests_mount_pass_CPPFLAGS = $(AM_CPPFLAGS)
 tests_mount_pass_LDADD = $(CHECK_LIBS)
 MOUNT_SHELL += tests/mount/test-pass.sh
