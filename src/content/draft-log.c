@@ -48,15 +48,6 @@ int draft_map_resize_locked(struct draft *d, uint64_t size)
 	return 0;
 }
 
-bool draft_unsaved(struct draft *d)
-{
-	lock_lock(&d->lock);
-	bool unsaved = !d->plain && (d->rewrite || d->cut != UINT64_MAX || d->dirty.size);
-
-	lock_unlock(&d->lock);
-	return unsaved;
-}
-
 static void draft_log_add_locked(struct draft *d, struct meta_op *op, int kind,
 				 const struct extent *e) LOCK_REQUIRES(&d->lock)
 {

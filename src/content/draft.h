@@ -99,9 +99,6 @@ int draft_unsealed(struct draft *d, bool applied, struct draft **copy);
 /* Whether its bytes must not change, for a power cut might bring back metadata that names them: changes fail with -EIO until the library is opened anew. */
 bool draft_is_frozen(const struct draft *d);
 
-/* True if the map changed since the last draft_save(). */
-bool draft_unsaved(struct draft *d);
-
 /* Appends to `op` the log rows for what changed in the map since the last save; nothing for a plain draft. If applying `op` then fails,
  * call draft_save_failed() so that the next save includes them again. */
 int draft_save(struct draft *d, struct meta_op *op);

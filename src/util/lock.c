@@ -105,14 +105,6 @@ void lock_lock(struct lock *l) LOCK_UNCHECKED
 	lock_note_taken(l);
 }
 
-bool lock_try(struct lock *l) LOCK_UNCHECKED
-{
-	if (pthread_mutex_trylock(&l->mutex))
-		return false;
-	lock_note_taken(l);
-	return true;
-}
-
 void lock_unlock(struct lock *l) LOCK_UNCHECKED
 {
 	lock_note_given(l);

@@ -30,7 +30,6 @@
 #define LOCK_RELEASES(...) LOCK_ATTRIBUTE(release_capability(__VA_ARGS__))
 #define LOCK_REQUIRES(...) LOCK_ATTRIBUTE(requires_capability(__VA_ARGS__))
 #define LOCK_EXCLUDES(...) LOCK_ATTRIBUTE(locks_excluded(__VA_ARGS__))
-#define LOCK_TRIES(ok, ...) LOCK_ATTRIBUTE(try_acquire_capability(ok, __VA_ARGS__))
 #define LOCK_UNCHECKED LOCK_ATTRIBUTE(no_thread_safety_analysis)
 
 struct LOCK_ATTRIBUTE(capability("mutex")) lock {
@@ -50,9 +49,6 @@ void lock_release(struct lock *l);
 
 /* Takes L, waiting for it; not recursive. */
 void lock_lock(struct lock *l) LOCK_ACQUIRES(l);
-
-/* Takes L if it is free; whether it did. Ranks are not checked: it cannot wait. */
-bool lock_try(struct lock *l) LOCK_TRIES(true, l);
 
 /* Gives L back, which the caller holds. */
 void lock_unlock(struct lock *l) LOCK_RELEASES(l);

@@ -38,7 +38,4 @@ int uuid_read(const char *text, size_t len, struct uuid *out);
 /* Whether A and B are the same 16 bytes. */
 bool uuid_equal(const struct uuid *a, const struct uuid *b);
 
-/* Whether all 16 bytes are 0, which stands for 'none'. */
-bool uuid_is_nil(const struct uuid *u);
-
 #endif

@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include "../wrap.h"
 #include "world.h"
 
 enum { LEN = 30000 };
@@ -35,12 +36,6 @@ static bool strike(enum fault what)
 	struck = true;
 	return true;
 }
-
-/* Declares the two sides of a wrapped function, and begins its stand-in. */
-#define WRAP(type, name, args)                                                                     \
-	type __wrap_##name args;                                                                   \
-	type __real_##name args;                                                                   \
-	type __wrap_##name args
 
 WRAP(void *, calloc, (size_t count, size_t size))
 {

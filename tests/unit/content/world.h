@@ -8,7 +8,7 @@
 
 #include "../unit.h"
 #include "content/collect.h"
-#include "content/draft.h"
+#include "content/draft-internal.h"
 #include "content/seal.h"
 #include "stream.h"
 #include "util/io.h"
@@ -149,6 +149,12 @@ static inline void asset_edit(struct world *w, struct asset *a)
 		 META_I(a->size), a->object ? META_I(a->object) : META_N());
 	ck_assert_int_eq(meta_apply(w->meta, op), 0);
 	meta_op_free(op);
+}
+
+/* Whether the map has changed since the last draft_save(). */
+static inline bool draft_unsaved(const struct draft *d)
+{
+	return !d->plain && (d->rewrite || d->cut != UINT64_MAX || d->dirty.size);
 }
 
 /* Records map and size. */

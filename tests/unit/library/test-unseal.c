@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include "../wrap.h"
 #include "pass-unit.h"
 
 #include <errno.h>
@@ -37,11 +38,6 @@ static bool strike(enum fault what)
 	struck = true;
 	return true;
 }
-
-#define WRAP(type, name, args)                                                                     \
-	type __wrap_##name args;                                                                   \
-	type __real_##name args;                                                                   \
-	type __wrap_##name args
 
 WRAP(void *, calloc, (size_t count, size_t size))
 {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-EXTRA_DIST += tests/unit/unit.h
+EXTRA_DIST += tests/unit/unit.h tests/unit/wrap.h
 
 UNIT_TESTS += tests/unit/util/test-buf
 tests_unit_util_test_buf_LDADD = $(UNIT_UTIL_LIBS)

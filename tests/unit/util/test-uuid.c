@@ -82,16 +82,5 @@ START_TEST(other_text_is_refused)
 }
 END_TEST
 
-START_TEST(nil_is_all_zero)
-{
-	struct uuid u = { { 0 } };
-
-	ck_assert(uuid_is_nil(&u));
-	u.b[15] = 1;
-	ck_assert(!uuid_is_nil(&u));
-}
-END_TEST
-
 UNIT_MAIN("uuid", 10, random_ones_are_version_4_and_differ,
-	  ordered_ones_are_version_7_and_sort_by_time, text_goes_round, other_text_is_refused,
-	  nil_is_all_zero)
+	  ordered_ones_are_version_7_and_sort_by_time, text_goes_round, other_text_is_refused)
