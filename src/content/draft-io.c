@@ -167,6 +167,18 @@ ssize_t draft_read(struct draft *d, void *buf, size_t len, uint64_t off)
 	return draft_read_overlay(d, buf, len, off);
 }
 
+ssize_t draft_read_now(struct draft *d, void *buf, size_t len, uint64_t off)
+{
+	uint64_t size;
+
+	if (!draft_is_plain(d))
+		return -EAGAIN;
+	size = draft_size(d);
+	if (off >= size)
+		return 0;
+	return io_pread_now(blob_fd(d->file), buf, len < size - off ? len : size - off, off);
+}
+
 /* Writes as much as goes: the count, or a negative errno when that is 0. */
 static ssize_t draft_pwrite(int fd, const uint8_t *buf, size_t len, uint64_t off)
 {

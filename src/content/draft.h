@@ -52,6 +52,8 @@ uint64_t draft_alloc(struct draft *d);
 
 /* read(2), write(2) at an offset. Writing beyond the end leaves a hole. -ENOSPC, -EIO, -EFBIG, … */
 ssize_t draft_read(struct draft *d, void *buf, size_t len, uint64_t off);
+/* draft_read() of a plain draft whose bytes are in memory; else -EAGAIN, also for any error. */
+ssize_t draft_read_now(struct draft *d, void *buf, size_t len, uint64_t off);
 ssize_t draft_write(struct draft *d, const void *buf, size_t len, uint64_t off);
 int draft_truncate(struct draft *d, uint64_t size);
 /* fallocate(2); modes 0, KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE with or without KEEP_SIZE; else -EOPNOTSUPP. */

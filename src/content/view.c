@@ -373,6 +373,19 @@ ssize_t view_read(const struct view *v, void *buf, size_t len, uint64_t off)
 	return (ssize_t)done;
 }
 
+ssize_t view_read_now(const struct view *v, void *buf, size_t len, uint64_t off)
+{
+	const struct view_run *run = view_find(v, off);
+
+	if (!run)
+		return 0;
+	if (len > v->size - off)
+		len = v->size - off;
+	if (run->kind != VIEW_BLOB || len > run->start + run->len - off)
+		return -EAGAIN;
+	return blob_read_now(run->blob, buf, len, run->off + (off - run->start));
+}
+
 int64_t view_seek(const struct view *v, uint64_t off, int whence)
 {
 	const struct view_run *run = view_find(v, off);

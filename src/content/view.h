@@ -48,6 +48,8 @@ void view_put(struct view *v); /* NULL allowed */
  * shorter than its rows say (logged), or the errno of pread.
  */
 ssize_t view_read(const struct view *v, void *buf, size_t len, uint64_t off);
+/* The same where the bytes are one run that is in memory; else -EAGAIN, also for any error. */
+ssize_t view_read_now(const struct view *v, void *buf, size_t len, uint64_t off);
 
 /* lseek(2) SEEK_DATA or SEEK_HOLE over the runs (missing bytes are data); -ENXIO beyond the end. */
 int64_t view_seek(const struct view *v, uint64_t off, int whence);

@@ -46,6 +46,19 @@ ssize_t file_read(struct file *f, void *buf, size_t len, uint64_t off)
 	return n;
 }
 
+ssize_t file_read_now(struct file *f, void *buf, size_t len, uint64_t off)
+{
+	struct file_source src;
+
+	if (file_source_get(f, &src))
+		return -EAGAIN;
+	ssize_t n = src.draft ? draft_read_now(src.draft, buf, len, off)
+			      : view_read_now(src.view, buf, len, off);
+
+	file_source_put(f, &src);
+	return n;
+}
+
 ssize_t file_write(struct file *f, const void *buf, size_t len, uint64_t off)
 {
 	if (file_beyond(off, len))

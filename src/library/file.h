@@ -58,6 +58,8 @@ int64_t file_ino(const struct file *f);
 
 /* pread(2): the count, short only at the end of the content, or -EIO. Sees every write before. */
 ssize_t file_read(struct file *f, void *buf, size_t len, uint64_t off);
+/* The same where no disk has to be waited for, as far as can be known before; else -EAGAIN, also for any error. */
+ssize_t file_read_now(struct file *f, void *buf, size_t len, uint64_t off);
 
 /* pwrite(2): the count, short when the disk is full after some bytes. -EFBIG. */
 ssize_t file_write(struct file *f, const void *buf, size_t len, uint64_t off);

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 enum { IO_READ_STEP = 16384 };
@@ -38,6 +39,17 @@ ssize_t io_pread_full(int fd, void *data, size_t len, uint64_t offset)
 		done += (size_t)got;
 	}
 	return (ssize_t)done;
+}
+
+ssize_t io_pread_now(int fd, void *data, size_t len, uint64_t offset)
+{
+	struct iovec all = { .iov_base = data, .iov_len = io_clip(len) };
+	ssize_t got;
+
+	do
+		got = preadv2(fd, &all, 1, (off_t)offset, RWF_NOWAIT);
+	while (got < 0 && errno == EINTR);
+	return got == (ssize_t)len ? got : -EAGAIN;
 }
 
 ssize_t io_read_full(int fd, void *data, size_t len)

@@ -18,6 +18,9 @@
  */
 ssize_t io_pread_full(int fd, void *data, size_t len, uint64_t offset);
 
+/* As io_pread_full() where that takes no waiting for a disk: LEN, else -EAGAIN, also at the file's end and for any error. */
+ssize_t io_pread_now(int fd, void *data, size_t len, uint64_t offset);
+
 /* Reads from the file's position on, else as io_pread_full(). */
 ssize_t io_read_full(int fd, void *data, size_t len);
 

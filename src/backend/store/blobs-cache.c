@@ -357,15 +357,27 @@ void blob_unclaim(struct blob *blob)
 	lock_unlock(&blob->owner->lock);
 }
 
-ssize_t blob_read(struct blob *blob, void *buf, size_t len, uint64_t off)
+typedef ssize_t blob_pread_fn(int fd, void *buf, size_t len, uint64_t off);
+
+static ssize_t blob_pread(struct blob *blob, blob_pread_fn *fn, void *buf, size_t len, uint64_t off)
 {
 	unsigned turn = __atomic_load_n(&blob->turn, __ATOMIC_SEQ_CST);
 	ssize_t got;
 
 	__atomic_add_fetch(&blob->reading[turn], 1, __ATOMIC_SEQ_CST);
-	got = io_pread_full(blob->fd, buf, len, off);
+	got = fn(blob->fd, buf, len, off);
 	__atomic_sub_fetch(&blob->reading[turn], 1, __ATOMIC_SEQ_CST);
 	return got;
+}
+
+ssize_t blob_read(struct blob *blob, void *buf, size_t len, uint64_t off)
+{
+	return blob_pread(blob, io_pread_full, buf, len, off);
+}
+
+ssize_t blob_read_now(struct blob *blob, void *buf, size_t len, uint64_t off)
+{
+	return blob_pread(blob, io_pread_now, buf, len, off);
 }
 
 struct blob *blob_ref(struct blob *blob)

@@ -111,6 +111,8 @@ void blob_unclaim(struct blob *blob);
  * blobs_stand_in() waits for those reads.
  */
 ssize_t blob_read(struct blob *blob, void *buf, size_t len, uint64_t off);
+/* io_pread_now() of it. */
+ssize_t blob_read_now(struct blob *blob, void *buf, size_t len, uint64_t off);
 
 /*
  * The file of blob ID is about to change, and blob OTHER has the bytes that it has now: handles on

@@ -286,6 +286,11 @@ static inline void draft_is(struct draft *d, const uint8_t *data, size_t len)
 	ck_assert_uint_eq(draft_size(d), len);
 	ck_assert_int_eq(draft_read(d, got, len + 1, 0), (ssize_t)len);
 	ck_assert(!len || !memcmp(got, data, len));
+	/* The same, or not at once. */
+	memset(got, 0x5a, len + 1);
+	ssize_t n = draft_read_now(d, got, len + 1, 0);
+
+	ck_assert(n == -EAGAIN || (n == (ssize_t)len && (!len || !memcmp(got, data, len))));
 	free(got);
 }
 
@@ -300,6 +305,13 @@ static inline void asset_is(struct world *w, const struct asset *a, const uint8_
 		ck_assert_int_eq(view_of_object(w->content, a->object, &v), 0);
 		ck_assert_int_eq(view_read(v, got, len + 1, 0), (ssize_t)len);
 		ck_assert(!memcmp(got, data, len));
+		memset(got, 0x5a, len + 1);
+		ssize_t n = view_read_now(v, got, len + 1, 0);
+
+		ck_assert(n == -EAGAIN || (n == (ssize_t)len && !memcmp(got, data, len)));
+		n = view_read_now(v, got, 1, len - 1);
+		ck_assert(n == -EAGAIN || (n == 1 && got[0] == data[len - 1]));
+		ck_assert_int_eq(view_read_now(v, got, 1, len), 0);
 		view_put(v);
 	}
 	free(got);

@@ -29,6 +29,11 @@ START_TEST(positions_are_kept)
 	ck_assert_mem_eq(back, "\0\0hello", 7);
 	ck_assert_int_eq(io_pread_full(fd, back, 5, 7), 5);
 	ck_assert_int_eq(io_pread_full(fd, back, 5, 100), 0);
+	ssize_t now = io_pread_now(fd, back, 5, 7);
+
+	ck_assert(now == -EAGAIN || (now == 5 && !memcmp(back, "hello", 5)));
+	ck_assert_int_eq(io_pread_now(fd, back, 16, 5), -EAGAIN);
+	ck_assert_int_eq(io_pread_now(fd, back, 1, 100), -EAGAIN);
 	ck_assert_int_eq(io_write_full(fd, "ab", 2), 0);
 	ck_assert_int_eq(io_read_full(fd, back, 16), 10);
 	ck_assert_mem_eq(back, "\0\0\0\0\0hello", 10);
@@ -45,6 +50,7 @@ START_TEST(errors_come_back_negative)
 	int full = open("/dev/full", O_RDWR);
 
 	ck_assert_int_eq(io_pread_full(-1, &byte, 1, 0), -EBADF);
+	ck_assert_int_eq(io_pread_now(-1, &byte, 1, 0), -EAGAIN);
 	ck_assert_int_eq(io_read_full(-1, &byte, 1), -EBADF);
 	ck_assert_int_eq(io_pwrite_full(-1, &byte, 1, 0), -EBADF);
 	ck_assert_int_eq(io_write_full(full, &byte, 1), -ENOSPC);
