@@ -17,6 +17,7 @@ EXTRA_DIST += \
 	packaging/garner@.service.in \
 	packaging/build-deb \
 	packaging/build-libfuse \
+	packaging/libfuse-uring.patch \
 	packaging/debian/changelog \
 	packaging/debian/control \
 	packaging/debian/copyright \
