@@ -105,7 +105,7 @@ static void look_at_libfuse(struct findings *f)
 		tell(f, GOOD, "libfuse", text.data, NULL);
 	else
 		tell(f, LIMIT, "libfuse", text.data,
-		     "3.17 brings passthrough and O_TMPFILE, 3.18 io_uring; garner's own path is "
+		     "3.17 brings passthrough and O_TMPFILE; garner's own path is "
 		     "in use");
 }
 
@@ -130,16 +130,20 @@ static void look_at_passthrough(struct findings *f)
 
 static void look_at_uring(struct findings *f)
 {
-	CLEANUP_FILE FILE *p = fopen("/sys/module/fuse/parameters/enable_uring", "re");
-	int c = p ? getc(p) : EOF;
+	int kernel = mount_kernel_uring();
 
-	if (c == 'Y')
-		tell(f, GOOD, "FUSE over io_uring", "allowed by the kernel", NULL);
+	if (!mount_libfuse_uring())
+		tell(f, LIMIT, "FUSE over io_uring", "not in this libfuse",
+		     "./setup builds garner with a newer one");
+	else if (kernel < 0)
+		tell(f, LIMIT, "FUSE over io_uring", "not in this kernel",
+		     "Linux 6.14 or later has it");
+	else if (!kernel)
+		tell(f, LIMIT, "FUSE over io_uring", "switched off",
+		     "echo Y > /sys/module/fuse/parameters/enable_uring; for good: "
+		     "echo options fuse enable_uring=Y > /etc/modprobe.d/fuse.conf");
 	else
-		tell(f, LIMIT, "FUSE over io_uring",
-		     c == EOF ? "not in this kernel" : "switched off",
-		     c == EOF ? "Linux 6.14 or later has it"
-			      : "echo Y > /sys/module/fuse/parameters/enable_uring");
+		tell(f, GOOD, "FUSE over io_uring", "for whatever is mounted from now on", NULL);
 }
 
 static void look_at_limits(struct findings *f)

@@ -84,6 +84,7 @@ static void print_mount(const char *at, const json_t *mounted)
 {
 	const json_t *files = json_object_get(mounted, "files");
 	const char *path = json_string_value(json_object_get(mounted, "data_path"));
+	const char *transport = json_string_value(json_object_get(mounted, "transport"));
 
 	if (!at && !mounted) {
 		printf("mounted:   no\n");
@@ -98,9 +99,9 @@ static void print_mount(const char *at, const json_t *mounted)
 		printf(", read-only or not answering\n");
 		return;
 	}
-	printf(", by process %lld, %s\nopen:      %lld files, %lld for writing",
-	       number(mounted, "pid"), path ? path : "", number(files, "open"),
-	       number(files, "writing"));
+	printf(", by process %lld, %s, requests over %s\nopen:      %lld files, %lld for writing",
+	       number(mounted, "pid"), path ? path : "", transport ? transport : "",
+	       number(files, "open"), number(files, "writing"));
 	if (number(files, "held"))
 		printf(", %lld sealed when their readers have closed them", number(files, "held"));
 	putchar('\n');

@@ -23,6 +23,7 @@ void mount_request_init(struct mount_request *r)
 						  .exec = true,
 						  .acl = true,
 						  .passthrough = true,
+						  .uring = true,
 						  .writeback = true } };
 }
 
@@ -55,6 +56,8 @@ static const struct word words[] = {
 	{ "noacl", FIELD(acl), false },
 	{ "passthrough", FIELD(passthrough), true },
 	{ "nopassthrough", FIELD(passthrough), false },
+	{ "uring", FIELD(uring), true },
+	{ "nouring", FIELD(uring), false },
 	{ "writeback", FIELD(writeback), true },
 	{ "nowriteback", FIELD(writeback), false },
 	{ "debug", FIELD(debug), true },

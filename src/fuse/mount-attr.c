@@ -6,7 +6,7 @@
 #include <linux/xattr.h>
 #include <sys/statvfs.h>
 
-#include "fuse/mount-internal.h"
+#include "fuse/mount-later.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/time.h"
@@ -23,7 +23,7 @@ static void reply_attr(fuse_req_t req, int err, const struct node *n)
 		return;
 	}
 	mount_fill_stat(mount_of(req), n, &st);
-	fuse_reply_attr(req, &st, MOUNT_TIMEOUT_S);
+	mount_reply_attr(req, &st);
 }
 
 static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -32,6 +32,7 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	int err = tree_get(mount_of(req)->lib, (int64_t)ino, &n);
 
 	(void)fi;
+	mount_ring_note(req);
 	reply_attr(req, err, &n);
 }
 
@@ -194,20 +195,35 @@ int mount_before_change(fuse_req_t req, fuse_ino_t ino)
 	return err ? err : mount_drop_privileges(req, &n, false);
 }
 
-static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
-		       struct fuse_file_info *fi)
+static void do_setattr(struct mount_call *c)
 {
+	fuse_req_t req = c->req;
 	struct mount *m = mount_of(req);
 	struct actor who = mount_actor(req);
 	struct node n;
-	int err = set_attr(m, &who, (int64_t)ino, attr, to_set, fi, &n);
+	int err = set_attr(m, &who, (int64_t)c->ino, &c->attr, c->flags, c->handle ? &c->fi : NULL,
+			   &n);
 
-	bool owner = to_set & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID);
+	bool owner = c->flags & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID);
 
 	/* Nothing to set: a write to a file that is passed through is about to take its privileges away. */
-	if (!err && (to_set & FUSE_SET_ATTR_SIZE || (m->kills && (owner || !to_set))))
+	if (!err && (c->flags & FUSE_SET_ATTR_SIZE || (m->kills && (owner || !c->flags))))
 		err = mount_drop_privileges(req, &n, owner);
 	reply_attr(req, err, &n);
+}
+
+/* A change of the size may mean to copy what stays. */
+static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
+		       struct fuse_file_info *fi)
+{
+	mount_call(&(struct mount_call){ .run = do_setattr,
+					 .req = req,
+					 .slow = to_set & FUSE_SET_ATTR_SIZE,
+					 .ino = ino,
+					 .attr = *attr,
+					 .flags = to_set,
+					 .handle = fi != NULL,
+					 .fi = fi ? *fi : (struct fuse_file_info){ 0 } });
 }
 
 static void op_statfs(fuse_req_t req, fuse_ino_t ino)
@@ -215,6 +231,7 @@ static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 	struct statvfs st;
 
 	(void)ino;
+	mount_ring_note(req);
 	if (statvfs(library_path(mount_of(req)->lib), &st)) {
 		mount_reply_err(req, -errno);
 		return;

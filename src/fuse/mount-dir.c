@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fuse/mount-internal.h"
+#include "fuse/mount-later.h"
 
 #define OFF_DOT 1
 #define OFF_DOTDOT 2
@@ -132,12 +132,17 @@ static void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info 
 	mount_reply_err(req, 0);
 }
 
+static void do_fsyncdir(struct mount_call *c)
+{
+	mount_reply_err(c->req, meta_sync(library_meta(mount_of(c->req)->lib)));
+}
+
 static void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
-	(void)ino;
 	(void)datasync;
 	(void)fi;
-	mount_reply_err(req, meta_sync(library_meta(mount_of(req)->lib)));
+	mount_call(
+		&(struct mount_call){ .run = do_fsyncdir, .req = req, .slow = true, .ino = ino });
 }
 
 void mount_add_dir_ops(struct fuse_lowlevel_ops *ops)

@@ -6,8 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fuse/mount-internal.h"
+#include "fuse/mount-later.h"
 #include "util/time.h"
+
+/* A write of this much fits into memory without waiting, as a rule. */
+#define WRITE_AT_ONCE (64 << 10)
 
 static struct mount_handle *handle(const struct fuse_file_info *fi)
 {
@@ -75,8 +78,11 @@ static int handle_ready(fuse_req_t req, struct mount_handle *h, bool created,
 	return err;
 }
 
-static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+static void do_open(struct mount_call *c)
 {
+	fuse_req_t req = c->req;
+	fuse_ino_t ino = c->ino;
+	struct fuse_file_info *fi = &c->fi;
 	struct mount *m = mount_of(req);
 	struct actor who = mount_actor(req);
 	struct mount_handle *h = NULL;
@@ -99,8 +105,19 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	err = handle_ready(req, h, false, fi);
 	if (err)
 		mount_reply_err(req, err);
-	else if (fuse_reply_open(req, fi) == -ENOENT)
+	else if (mount_reply_open(req, fi) == -ENOENT)
 		handle_free(NULL, m, h);
+}
+
+/* To write to sealed content that others have open, or to empty it, may mean to copy it. */
+static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	mount_call(&(struct mount_call){ .run = do_open,
+					 .req = req,
+					 .slow = (fi->flags & O_ACCMODE) != O_RDONLY ||
+						 fi->flags & O_TRUNC,
+					 .ino = ino,
+					 .fi = *fi });
 }
 
 /* Makes an asset and opens it; without a name (NULL) it goes with its last close unless it was linked. */
@@ -148,128 +165,243 @@ static void op_tmpfile(fuse_req_t req, fuse_ino_t parent, mode_t mode, struct fu
 }
 #endif
 
-/* A buffer for one read request of each worker thread, kept for its life. */
-static _Thread_local char *read_buffer;
-static _Thread_local size_t read_room;
+/* A buffer for one request of each thread, kept for the thread's life. */
+struct read_buffer {
+	size_t room;
+	char bytes[];
+};
+
+static pthread_key_t read_key;
+
+static void make_read_key(void)
+{
+	(void)pthread_key_create(&read_key, free);
+}
 
 char *mount_read_buffer(size_t size)
 {
-	if (size > read_room) {
-		free(read_buffer);
-		read_buffer = malloc(size);
-		read_room = read_buffer ? size : 0;
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	struct read_buffer *b;
+
+	(void)pthread_once(&once, make_read_key);
+	b = pthread_getspecific(read_key);
+	if (b && b->room >= size)
+		return b->bytes;
+	free(b);
+	b = malloc(sizeof *b + size);
+	if (b)
+		b->room = size;
+	if (pthread_setspecific(read_key, b)) {
+		free(b);
+		b = NULL;
 	}
-	return read_buffer;
+	return b ? b->bytes : NULL;
 }
 
-void mount_release_buffers(void)
+static void reply_read(struct mount_call *c, const char *buf, ssize_t got)
 {
-	free(read_buffer);
-	read_buffer = NULL;
-	read_room = 0;
+	struct mount_handle *h = handle(&c->fi);
+
+	if (!atomic_exchange(&h->accessed, true))
+		mount_note_access(mount_of(c->req), (int64_t)c->ino);
+	if (got < 0)
+		mount_reply_err(c->req, (int)got);
+	else
+		mount_reply_bytes(c->req, buf, (size_t)got);
+}
+
+static void do_read(struct mount_call *c)
+{
+	char *buf = mount_ring_request(c->req) ? mount_ring_memory(c->req, c->size)
+					       : mount_read_buffer(c->size);
+
+	if (!buf)
+		mount_reply_err(c->req, -ENOMEM);
+	else
+		reply_read(c, buf, file_read(handle(&c->fi)->file, buf, c->size, (uint64_t)c->off));
+}
+
+/* What is in memory. */
+static bool read_at_once(struct mount_call *c)
+{
+	char *buf = mount_ring_memory(c->req, c->size);
+	ssize_t got = buf ? file_read_now(handle(&c->fi)->file, buf, c->size, (uint64_t)c->off)
+			  : -EAGAIN;
+
+	if (got < 0)
+		return false;
+	reply_read(c, buf, got);
+	return true;
 }
 
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		    struct fuse_file_info *fi)
 {
-	struct mount_handle *h = handle(fi);
-	char *buf = mount_read_buffer(size);
-	ssize_t got;
-
-	if (!buf) {
-		mount_reply_err(req, -ENOMEM);
-		return;
-	}
-	if (!atomic_exchange(&h->accessed, true))
-		mount_note_access(mount_of(req), (int64_t)ino);
-	got = file_read(h->file, buf, size, (uint64_t)off);
-	if (got < 0)
-		mount_reply_err(req, (int)got);
-	else
-		fuse_reply_buf(req, buf, (size_t)got);
+	mount_call(&(struct mount_call){ .run = do_read,
+					 .at_once = read_at_once,
+					 .req = req,
+					 .slow = true,
+					 .ino = ino,
+					 .size = size,
+					 .off = off,
+					 .fi = *fi });
 }
 
+static void do_write(struct mount_call *c)
+{
+	struct mount_handle *h = handle(&c->fi);
+	ssize_t put = 0;
+
+	if (mount_of(c->req)->kills && file_is_privileged(h->file))
+		put = mount_before_change(c->req, c->ino);
+	if (!put)
+		put = file_write(h->file, c->name, c->size, (uint64_t)c->off);
+	if (put < 0)
+		mount_reply_err(c->req, (int)put);
+	else
+		mount_reply_write(c->req, (size_t)put);
+}
+
+/* It goes to memory; large ones are what fills that. */
 static void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
 		     struct fuse_file_info *fi)
 {
-	struct mount_handle *h = handle(fi);
-	ssize_t put = 0;
+	mount_call(&(struct mount_call){ .run = do_write,
+					 .req = req,
+					 .slow = size > WRITE_AT_ONCE,
+					 .ino = ino,
+					 .name = buf,
+					 .size = size,
+					 .off = off,
+					 .fi = *fi });
+}
 
-	if (mount_of(req)->kills && file_is_privileged(h->file))
-		put = mount_before_change(req, ino);
-	if (!put)
-		put = file_write(h->file, buf, size, (uint64_t)off);
-	if (put < 0)
-		mount_reply_err(req, (int)put);
-	else
-		fuse_reply_write(req, (size_t)put);
+static void do_flush(struct mount_call *c)
+{
+	struct mount_handle *h = handle(&c->fi);
+
+	mount_reply_err(c->req, h->flags == O_RDONLY ? 0 : file_closing(h->file));
 }
 
 static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct mount_handle *h = handle(fi);
-
-	(void)ino;
-	mount_reply_err(req, h->flags == O_RDONLY ? 0 : file_closing(h->file));
+	mount_call(&(struct mount_call){ .run = do_flush, .req = req, .ino = ino, .fi = *fi });
 }
 
+static void do_release(struct mount_call *c)
+{
+	handle_free(c->req, mount_of(c->req), handle(&c->fi));
+	mount_reply_err(c->req, 0);
+}
+
+/* What a writer leaves may have to be recorded. */
 static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	(void)ino;
-	handle_free(req, mount_of(req), handle(fi));
-	mount_reply_err(req, 0);
+	mount_call(&(struct mount_call){ .run = do_release,
+					 .req = req,
+					 .slow = handle(fi)->flags != O_RDONLY,
+					 .ino = ino,
+					 .fi = *fi });
+}
+
+static void do_fsync(struct mount_call *c)
+{
+	mount_reply_err(c->req, file_sync(handle(&c->fi)->file, c->flags));
 }
 
 static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
-	(void)ino;
-	mount_reply_err(req, file_sync(handle(fi)->file, datasync));
+	mount_call(&(struct mount_call){ .run = do_fsync,
+					 .req = req,
+					 .slow = true,
+					 .ino = ino,
+					 .flags = datasync,
+					 .fi = *fi });
+}
+
+static void do_fallocate(struct mount_call *c)
+{
+	int err = mount_before_change(c->req, c->ino);
+
+	if (!err)
+		err = file_allocate(handle(&c->fi)->file, c->flags, (uint64_t)c->off,
+				    (uint64_t)c->len);
+	mount_reply_err(c->req, err);
 }
 
 static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len,
 			 struct fuse_file_info *fi)
 {
-	int err = mount_before_change(req, ino);
+	mount_call(&(struct mount_call){ .run = do_fallocate,
+					 .req = req,
+					 .slow = true,
+					 .ino = ino,
+					 .flags = mode,
+					 .off = off,
+					 .len = len,
+					 .fi = *fi });
+}
 
-	if (!err)
-		err = file_allocate(handle(fi)->file, mode, (uint64_t)off, (uint64_t)len);
-	mount_reply_err(req, err);
+static void do_lseek(struct mount_call *c)
+{
+	struct mount *m = mount_of(c->req);
+	int64_t pos;
+
+	if (c->waits)
+		mount_notify_content(m, (int64_t)c->ino);
+	pos = file_seek(handle(&c->fi)->file, (uint64_t)c->off, c->flags);
+	if (pos < 0)
+		mount_reply_err(c->req, (int)pos);
+	else
+		mount_reply_lseek(c->req, pos);
 }
 
 /* The kernel asks without writing back first: dirty pages would be taken for holes. */
 static void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
 		     struct fuse_file_info *fi)
 {
-	struct mount *m = mount_of(req);
-	int64_t pos;
+	mount_call(&(struct mount_call){ .run = do_lseek,
+					 .req = req,
+					 .slow = true,
+					 .waits = mount_of(req)->opts.writeback &&
+						  file_has_writer(handle(fi)->file),
+					 .ino = ino,
+					 .off = off,
+					 .flags = whence,
+					 .fi = *fi });
+}
 
-	if (m->opts.writeback && file_has_writer(handle(fi)->file))
-		fuse_lowlevel_notify_inval_inode(m->se, ino, 0, 0);
-	pos = file_seek(handle(fi)->file, (uint64_t)off, whence);
-	if (pos < 0)
-		mount_reply_err(req, (int)pos);
+static void do_copy(struct mount_call *c)
+{
+	ssize_t done = c->flags ? -EINVAL : mount_before_change(c->req, c->other);
+
+	if (done) {
+		mount_reply_err(c->req, (int)done);
+		return;
+	}
+	done = file_copy(handle(&c->fi)->file, (uint64_t)c->off, handle(&c->other_fi)->file,
+			 (uint64_t)c->other_off, c->size);
+	if (done < 0)
+		mount_reply_err(c->req, (int)done);
 	else
-		fuse_reply_lseek(req, pos);
+		mount_reply_write(c->req, (size_t)done);
 }
 
 static void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in,
 			       struct fuse_file_info *fi_in, fuse_ino_t ino_out, off_t off_out,
 			       struct fuse_file_info *fi_out, size_t len, int flags)
 {
-	ssize_t done;
-
-	(void)ino_in;
-	done = flags ? -EINVAL : mount_before_change(req, ino_out);
-	if (done) {
-		mount_reply_err(req, (int)done);
-		return;
-	}
-	done = file_copy(handle(fi_in)->file, (uint64_t)off_in, handle(fi_out)->file,
-			 (uint64_t)off_out, len);
-	if (done < 0)
-		mount_reply_err(req, (int)done);
-	else
-		fuse_reply_write(req, (size_t)done);
+	mount_call(&(struct mount_call){ .run = do_copy,
+					 .req = req,
+					 .slow = true,
+					 .ino = ino_in,
+					 .off = off_in,
+					 .fi = *fi_in,
+					 .other = ino_out,
+					 .other_off = off_out,
+					 .other_fi = *fi_out,
+					 .size = len,
+					 .flags = flags });
 }
 
 void mount_add_file_ops(struct fuse_lowlevel_ops *ops)

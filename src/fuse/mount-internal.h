@@ -12,6 +12,7 @@
 #include "fuse/mount.h"
 #include "library/file.h"
 #include "library/tree.h"
+#include "util/buf.h"
 #include "util/lock.h"
 
 #define MOUNT_TIMEOUT_S                                                                            \
@@ -20,6 +21,7 @@
 enum { MOUNT_GIVEN = 4096 };
 
 struct mount_handle;
+struct mount_later;
 
 /* Which workers wait for requests: mount-turn.c. `reading` of them do, the others stand aside or are at work. */
 struct mount_turns {
@@ -44,16 +46,22 @@ struct mount {
 	struct mount_turns turns;
 	atomic_int workers_alive;
 	struct lock_cond worker_ended; /* with `lock` */
-	bool passthrough;              /* the kernel has agreed to it */
-	bool kills;                    /* taking set-id bits and capabilities away is left to us */
-	struct lock lock;              /* guards the handles and what is open */
-	struct mount_handle *handles;  /* every open asset: the end may come without RELEASE */
+	bool uring;                    /* io_uring was asked for */
+	atomic_bool uring_known;       /* a request has come, over io_uring or not */
+	struct mount_later *later;
+	bool passthrough;             /* the kernel has agreed to it */
+	bool kills;                   /* taking set-id bits and capabilities away is left to us */
+	struct lock lock;             /* guards the handles and what is open */
+	struct mount_handle *handles; /* every open asset: the end may come without RELEASE */
 	struct mount_open *open;  /* table of the inodes that they are on; with passthrough only */
 	struct lock_cond decided; /* an inode's way was found or given up */
 	/* Inodes, by their remainder, whose bytes the kernel was given on open(2) and likely has still. */
 	atomic_uint_fast64_t given[MOUNT_GIVEN];
-	bool told_to_end;  /* by a signal; read when that thread has ended */
-	pthread_t signals; /* the thread that waits for SIGTERM and the like */
+	unsigned notifying;        /* notifications under way that wait for requests; with `lock` */
+	bool ending;               /* there are to be no more; with `lock` */
+	struct lock_cond notified; /* one is over */
+	bool told_to_end;          /* by a signal; read when that thread has ended */
+	pthread_t signals;         /* the thread that waits for SIGTERM and the like */
 };
 
 /* What fi->fh points at for an open asset. */
@@ -110,14 +118,35 @@ int mount_way_take(fuse_req_t req, struct mount_handle *h, bool created, struct 
 /* Before the handle is closed. `req` may be NULL when the connection is gone. */
 void mount_way_leave(fuse_req_t req, struct mount *m, struct mount_handle *h);
 
+/* Whether the request has come over io_uring. */
+bool mount_ring_request(fuse_req_t req);
+/* The memory that a reply of `size` bytes to a request over io_uring is sent from, to be filled in place; NULL: there is none. */
+char *mount_ring_memory(fuse_req_t req, size_t size);
+/* How many requests can be under way over io_uring. */
+size_t mount_ring_requests(void);
+/* Adds libfuse's options, each after a comma, if m->uring. 0, -ENOMEM. */
+int mount_ring_options(const struct mount *m, struct buf *b);
+/* For `garner status`: the way of the requests. */
+void mount_ring_describe(struct mount *m, bool uring);
+/* With the first request: whether the rings that were asked for work. */
+void mount_ring_note(fuse_req_t req);
+/* Ends the rings and the pool behind them, whose requests are replied to; the workers have ended. */
+void mount_ring_stop(struct mount *m);
+
 /* Begins to turn changes by other processes into kernel invalidations, and ends it. */
 int mount_notify_start(struct mount *m);
 void mount_notify_stop(struct mount *m);
 
+/* Has the kernel write back what it has of an asset's dirty pages, waiting for it, and drop all. Nothing any more once the mount is ending. */
+void mount_notify_content(struct mount *m, int64_t ino);
+
+/* From now on nothing notifies that would wait for requests; returns when what was under way is over. The workers still answer. */
+void mount_notify_end(struct mount *m);
+
 /* Asks the kernel to write back every dirty page of files that are open for writing, and waits for it. */
 void mount_write_back(struct mount *m);
 
-/* A buffer of the calling worker's, for one request; NULL: no memory. */
+/* A buffer of the calling thread's, for one request; NULL: no memory. */
 char *mount_read_buffer(size_t size);
 /*
  * Turns at waiting for requests. A worker waits between take and give, which may let it stand aside first; after the end nobody does. No locks held; any
@@ -128,9 +157,6 @@ void mount_turn_take(struct mount_turns *t);
 void mount_turn_give(struct mount_turns *t);
 void mount_turns_end(struct mount_turns *t);
 void mount_turns_release(struct mount_turns *t);
-
-/* Frees what the calling worker kept for its requests; before it ends. */
-void mount_release_buffers(void);
 
 /* Closes the assets that the kernel will not release any more; no worker runs. */
 void mount_close_handles(struct mount *m);

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "fuse/mount-internal.h"
+#include "fuse/mount-later.h"
 
 static void reply_node(fuse_req_t req, int err, const struct node *n)
 {
@@ -41,6 +41,7 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct node n;
 	int err = lookup(m->lib, (int64_t)parent, name, &n);
 
+	mount_ring_note(req);
 	if (err == -ENOENT)
 		fuse_reply_entry(req, &none);
 	else
@@ -135,14 +136,38 @@ static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 			tree_rmdir(mount_of(req)->lib, &who, (int64_t)parent, name, strlen(name)));
 }
 
+static void do_rename(struct mount_call *c)
+{
+	struct actor who = mount_actor(c->req);
+
+	mount_reply_err(c->req, tree_rename(mount_of(c->req)->lib, &who, (int64_t)c->ino, c->name,
+					    strlen(c->name), (int64_t)c->other, c->to,
+					    strlen(c->to), (unsigned)c->flags));
+}
+
+/* What takes the place of another has to be on the disk first. */
+static bool rename_at_once(struct mount_call *c)
+{
+	struct node n;
+
+	if (tree_lookup(mount_of(c->req)->lib, (int64_t)c->other, c->to, strlen(c->to), &n) == 0)
+		return false;
+	do_rename(c);
+	return true;
+}
+
 static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
 		      const char *new_name, unsigned flags)
 {
-	struct actor who = mount_actor(req);
-
-	mount_reply_err(req,
-			tree_rename(mount_of(req)->lib, &who, (int64_t)parent, name, strlen(name),
-				    (int64_t)new_parent, new_name, strlen(new_name), flags));
+	mount_call(&(struct mount_call){ .run = do_rename,
+					 .at_once = rename_at_once,
+					 .req = req,
+					 .slow = true,
+					 .ino = parent,
+					 .name = name,
+					 .other = new_parent,
+					 .to = new_name,
+					 .flags = (int)flags });
 }
 
 void mount_add_name_ops(struct fuse_lowlevel_ops *ops)

@@ -7,13 +7,46 @@
 
 #include <stdlib.h>
 
-#include "fuse/mount-internal.h"
+#include "fuse/mount-later.h"
 #include "library/watch.h"
+#include "util/log.h"
 
+/* Whether a notification may wait for requests: there is someone to answer them. */
+static bool wait_begin(struct mount *m)
+{
+	bool may;
+
+	lock_lock(&m->lock);
+	may = !m->ending;
+	m->notifying += may;
+	lock_unlock(&m->lock);
+	return may;
+}
+
+static void wait_end(struct mount *m)
+{
+	lock_lock(&m->lock);
+	m->notifying--;
+	lock_cond_broadcast(&m->notified);
+	lock_unlock(&m->lock);
+}
+
+void mount_notify_end(struct mount *m)
+{
+	lock_lock(&m->lock);
+	m->ending = true;
+	while (m->notifying)
+		lock_cond_wait(&m->notified, &m->lock);
+	lock_unlock(&m->lock);
+}
+
+/* Waits for whoever changes the folder. */
 static void forget_name(struct mount *m, int64_t parent, const char *name, size_t len)
 {
-	if (parent && len)
-		fuse_lowlevel_notify_inval_entry(m->se, (fuse_ino_t)parent, name, len);
+	if (!parent || !len || !wait_begin(m))
+		return;
+	fuse_lowlevel_notify_inval_entry(m->se, (fuse_ino_t)parent, name, len);
+	wait_end(m);
 }
 
 static void forget_attributes(struct mount *m, int64_t ino)
@@ -23,10 +56,12 @@ static void forget_attributes(struct mount *m, int64_t ino)
 }
 
 /* All of a folder's cached listing, or of an asset's pages, and the attributes. */
-static void forget_content(struct mount *m, int64_t ino)
+void mount_notify_content(struct mount *m, int64_t ino)
 {
-	if (ino)
-		fuse_lowlevel_notify_inval_inode(m->se, (fuse_ino_t)ino, 0, 0);
+	if (!ino || !wait_begin(m))
+		return;
+	fuse_lowlevel_notify_inval_inode(m->se, (fuse_ino_t)ino, 0, 0);
+	wait_end(m);
 }
 
 static int forget_placement(void *arg, int64_t parent, const char *name, size_t len)
@@ -35,20 +70,33 @@ static int forget_placement(void *arg, int64_t parent, const char *name, size_t 
 	return 0;
 }
 
+/* With write-back the kernel takes no size from us for an inode that it knows: it has to forget it, by all its names. */
+static void content_changed(struct mount *m, int64_t ino)
+{
+	if (m->opts.writeback)
+		(void)tree_placements(m->lib, ino, forget_placement, m);
+	mount_notify_content(m, ino);
+}
+
 static void changed(void *arg, const struct watch_change *c)
 {
 	struct mount *m = arg;
 
+	/* The last close of the asset, which RELEASE makes: a change of content and of nothing else. */
+	if (mount_later_must()) {
+		if (mount_later_do(m, content_changed, c->ino))
+			log_warn("inode %lld: the kernel may still cache what another process has "
+				 "changed",
+				 (long long)c->ino);
+		return;
+	}
 	forget_name(m, c->parent, c->name, c->len);
 	forget_name(m, c->old_parent, c->old_name, c->old_len);
-	forget_content(m, c->parent);
+	mount_notify_content(m, c->parent);
 	if (c->old_parent != c->parent)
-		forget_content(m, c->old_parent);
-	/* With write-back the kernel takes no size from us for an inode that it knows: it has to forget it, by all its names. */
-	if (c->content && m->opts.writeback)
-		(void)tree_placements(m->lib, c->ino, forget_placement, m);
+		mount_notify_content(m, c->old_parent);
 	if (c->content)
-		forget_content(m, c->ino);
+		content_changed(m, c->ino);
 	else
 		forget_attributes(m, c->ino);
 }
@@ -72,6 +120,6 @@ void mount_write_back(struct mount *m)
 	if (!m->opts.writeback || files_writers(m->lib, &inos, &count))
 		return;
 	for (size_t i = 0; i < count; i++)
-		forget_content(m, inos[i]);
+		mount_notify_content(m, inos[i]);
 	free(inos);
 }

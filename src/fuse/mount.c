@@ -22,7 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "fuse/mount-internal.h"
+#include "fuse/mount-later.h"
 #include "library/control.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
@@ -46,11 +46,6 @@ struct actor mount_actor(fuse_req_t req)
 	return (struct actor){ .uid = m->opts.squash_uid ? m->opts.uid : ctx->uid,
 			       .gid = m->opts.squash_gid ? m->opts.gid : ctx->gid,
 			       .umask = ctx->umask };
-}
-
-void mount_reply_err(fuse_req_t req, int err)
-{
-	fuse_reply_err(req, err_errno(err));
 }
 
 /*
@@ -98,6 +93,7 @@ static void describe(struct mount *m)
 					       : "write-through cache";
 
 	(void)control_describe(m->lib, "data_path", path);
+	mount_ring_describe(m, m->uring);
 }
 
 /*
@@ -195,6 +191,8 @@ static int build_options(const struct mount *m, struct buf *b)
 		err = buf_add_str(b, ",noexec");
 	if (!err && o->kernel && *o->kernel)
 		err = buf_printf(b, ",%s", o->kernel);
+	if (!err)
+		err = mount_ring_options(m, b);
 	return err;
 }
 
@@ -226,7 +224,7 @@ static bool is_dead(const char *mountpoint)
 	CLEANUP_CLOSE int fd = open(mountpoint, O_PATH | O_CLOEXEC);
 	struct statfs fs;
 
-	return (fd < 0 || fstatfs(fd, &fs)) && errno == ENOTCONN;
+	return (fd < 0 || fstatfs(fd, &fs)) && (errno == ENOTCONN || errno == ECONNABORTED);
 }
 
 /* Tells the likeliest obstacles apart, for libfuse gives one answer to all. */
@@ -279,9 +277,15 @@ int mount_new(struct library *lib, const char *mountpoint, const struct mount_op
 	lock_cond_init(&m->decided);
 	lock_cond_init(&m->worker_ended);
 	mount_turns_init(&m->turns);
+	lock_cond_init(&m->notified);
 	m->lib = lib;
 	m->opts = *opts;
+	if (m->opts.threads <= 0)
+		m->opts.threads = DEFAULT_THREADS;
+	m->uring = m->opts.uring && mount_libfuse_uring() && mount_kernel_uring() == 1;
 	err = check_mountpoint(mountpoint);
+	if (!err)
+		err = mount_later_new(m, m->opts.threads, m->uring ? mount_ring_requests() : 0);
 	if (!err) {
 		m->mountpoint = realpath(mountpoint, NULL);
 		err = m->mountpoint ? session_new(m) : -errno;
@@ -308,11 +312,13 @@ void mount_free(struct mount *m)
 		return;
 	if (m->mounted)
 		fuse_session_unmount(m->se);
+	mount_later_free(m);
 	if (m->se)
 		fuse_session_destroy(m->se);
 	free(m->mountpoint);
 	free(m->workers);
 	lock_cond_release(&m->worker_ended);
+	lock_cond_release(&m->notified);
 	lock_cond_release(&m->decided);
 	mount_turns_release(&m->turns);
 	lock_release(&m->lock);
@@ -350,7 +356,6 @@ static void *work(void *arg)
 	fuse_session_exit(m->se);
 	mount_turns_end(&m->turns);
 	free(buf.mem);
-	mount_release_buffers();
 	lock_lock(&m->lock);
 	atomic_fetch_sub(&m->workers_alive, 1);
 	lock_cond_broadcast(&m->worker_ended);
@@ -402,13 +407,14 @@ static void *wait_signals(void *arg)
 	m->told_to_end = true;
 	log_info("%s: ending on signal %d", m->mountpoint, sig);
 	unmount_served(m);
+	mount_notify_end(m);
 	end_workers(m);
 	return NULL;
 }
 
 static int start_workers(struct mount *m)
 {
-	int count = m->opts.threads > 0 ? m->opts.threads : DEFAULT_THREADS;
+	int count = m->opts.threads;
 
 	m->workers = calloc((size_t)count, sizeof *m->workers);
 	if (!m->workers)
@@ -447,7 +453,9 @@ int mount_serve(struct mount *m, void (*ready)(void *arg), void *arg)
 	err = library_start(m->lib);
 	if (err)
 		return err;
-	err = mount_notify_start(m);
+	err = mount_later_start(m);
+	if (!err)
+		err = mount_notify_start(m);
 	if (err)
 		return err;
 	err = start_workers(m);
@@ -465,6 +473,7 @@ int mount_serve(struct mount *m, void (*ready)(void *arg), void *arg)
 	}
 	for (int i = 0; i < m->worker_count; i++)
 		pthread_join(m->workers[i], NULL);
+	mount_ring_stop(m);
 	mount_notify_stop(m);
 	mount_close_handles(m);
 	return err || m->served || m->told_to_end ? err : -EPROTO;

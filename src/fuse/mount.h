@@ -21,6 +21,7 @@ struct mount_options {
 	bool allow_other; /* users other than the one who mounts may use it */
 	bool acl; /* POSIX ACLs are shown, and count; else they are kept as they are, unseen */
 	bool passthrough; /* the kernel reads and writes the disk's files by itself where it can; excludes write-back */
+	bool uring;     /* requests come over io_uring where kernel and libfuse offer it */
 	bool writeback; /* the kernel gathers writes in its page cache */
 	bool dev, suid; /* special files work, set-uid counts (root only) */
 	bool exec;
@@ -63,5 +64,9 @@ const char *mount_libfuse_version(void);
 const char *mount_libfuse_built(void);
 /* Whether that libfuse can let the kernel pass reads and writes through. */
 bool mount_libfuse_passthrough(void);
+/* Whether that libfuse takes requests over io_uring, and is sound when other threads reply to them. */
+bool mount_libfuse_uring(void);
+/* Whether this kernel offers FUSE over io_uring: 1, 0 (it could), -1 (it cannot). */
+int mount_kernel_uring(void);
 
 #endif

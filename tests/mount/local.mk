@@ -42,3 +42,7 @@ tests_mount_pass_SOURCES = tests/mount/pass.c tests/mount/pass.h tests/mount/pas
 tests_mount_pass_CPPFLAGS = $(AM_CPPFLAGS)
 tests_mount_pass_LDADD = $(CHECK_LIBS)
 MOUNT_SHELL += tests/mount/test-pass.sh
+
+EXTRA_DIST += tests/mount/crowd.py
+MOUNT_SHELL += tests/mount/test-requests.sh
+THREAD_TESTS += tests/mount/test-requests.sh

@@ -63,7 +63,8 @@ static void path_of(const char *dir, unsigned file, bool renamed, char out[512])
 /* The filesystem died under us: that is what the test is about. */
 static bool died(int err)
 {
-	return err == ENOTCONN || err == EIO || err == ECONNABORTED || err == ENODEV;
+	return err == ENOTCONN || err == EIO || err == ECONNABORTED || err == ENODEV ||
+	       err == ECANCELED;
 }
 
 static void note(int log, char what, unsigned file, unsigned block, uint32_t generation)
