@@ -117,6 +117,29 @@ static int seal_bad_note(struct seal_item *it, const struct seal_place *p, const
 	return seal_bad_add(it, it->count, p->blob, p->at);
 }
 
+/* Whether the place is recorded still: 1, 0, or an error. */
+static int seal_place_stays(struct seal *s, const struct seal_place *p, const struct hash *hash)
+{
+	struct seal_places now = { .count = 0 };
+	int got = META_QUERY(s->content->meta, CHUNK_PLACES, seal_place_row, &now,
+			     META_B(hash->b, HASH_LEN));
+
+	for (size_t i = 0; i < now.count; i++) {
+		if (now.place[i].blob == p->blob && now.place[i].at == p->at)
+			return 1;
+	}
+	return got < 0 ? got : 0;
+}
+
+/* Other bytes than the chunk's: the copy is damaged, or -EAGAIN: it has moved since its place was read. */
+static int seal_differs(struct seal *s, struct seal_item *it, const struct seal_place *p,
+			const struct hash *hash)
+{
+	int stays = seal_place_stays(s, p, hash);
+
+	return stays < 0 ? stays : stays ? seal_bad_note(it, p, hash) : -EAGAIN;
+}
+
 /* Compares all places with the bytes. Sets from, and blob and at where one is whole. */
 static int seal_verify(struct seal *s, struct seal_item *it, const struct seal_places *places,
 		       struct seal_chunk *chunk, const uint8_t *data)
@@ -127,7 +150,7 @@ static int seal_verify(struct seal *s, struct seal_item *it, const struct seal_p
 	for (size_t i = 0; i < places->count; i++) {
 		const struct seal_place *p = &places->place[i];
 		int same = seal_compare(s->content, p->blob, p->at, data, chunk->len);
-		int err = same < 0 ? same : same ? 0 : seal_bad_note(it, p, &chunk->hash);
+		int err = same < 0 ? same : same ? 0 : seal_differs(s, it, p, &chunk->hash);
 
 		if (err)
 			return err;
@@ -148,17 +171,23 @@ static int seal_verify(struct seal *s, struct seal_item *it, const struct seal_p
 static int seal_look_up(struct seal *s, struct seal_item *it, struct seal_chunk *chunk,
 			const uint8_t *data)
 {
-	struct seal_places places = { .count = 0 };
-	int got = META_QUERY(s->content->meta, CHUNK_PLACES, seal_place_row, &places,
-			     META_B(chunk->hash.b, HASH_LEN));
+	size_t bads = it->bad_count;
+	struct seal_places places;
+	int err;
 
-	if (got < 0)
-		return got;
-	if (!places.found) {
+	do {
+		places = (struct seal_places){ .count = 0 };
+		it->bad_count = bads;
+		err = META_QUERY(s->content->meta, CHUNK_PLACES, seal_place_row, &places,
+				 META_B(chunk->hash.b, HASH_LEN));
+		if (err >= 0)
+			err = seal_verify(s, it, &places, chunk, data);
+	} while (err == -EAGAIN);
+	if (!err && !places.found) {
 		it->stats.new_chunks++;
 		it->stats.new_bytes += chunk->len;
 	}
-	return seal_verify(s, it, &places, chunk, data);
+	return err;
 }
 
 /* As the chunk `like` of the item `other`, which this seal saw before. */

@@ -50,3 +50,6 @@ UNIT_TESTS += tests/unit/content/test-draft-doubt
 tests_unit_content_test_draft_doubt_LDADD = $(UNIT_CONTENT_LIBS)
 tests_unit_content_test_draft_doubt_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=io_sync_data \
 	-Wl,--wrap=sync_file_range
+UNIT_TESTS += tests/unit/content/test-unseal-race
+tests_unit_content_test_unseal_race_LDADD = $(UNIT_CONTENT_LIBS)
+tests_unit_content_test_unseal_race_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=blobs_get
