@@ -277,18 +277,12 @@ END_TEST
 /* A lost reply to a put with a condition: the next try meets what the first one wrote. */
 START_TEST(uncertain_condition)
 {
+	struct s3_request r = { S3_PUT, "c", .body = "x", .body_len = 1, .if_absent = true };
 	struct lab lab;
 
 	open_with_object(&lab);
 	server_fault(lab.server, (struct fault){ FAULT_LOST_REPLY, .method = "PUT", .count = 1 });
-	ck_assert_int_eq(lab_call(&lab,
-				  (struct s3_request){ .verb = S3_PUT,
-						       .key = "c",
-						       .body = "x",
-						       .body_len = 1,
-						       .if_absent = true },
-				  9000),
-			 ERR_UNCERTAIN);
+	ck_assert_int_eq(lab_call(&lab, r, 9000), ERR_UNCERTAIN);
 	ck_assert(lab_holds(&lab, "c", "x", 1));
 	lab_close(&lab);
 }
