@@ -8,6 +8,7 @@
 #include "config.h"
 
 #include "library/file-internal.h"
+#include "library/sealer.h"
 #include "library/times.h"
 #include "util/err.h"
 #include "util/log.h"
@@ -154,7 +155,7 @@ static int64_t file_plain_draft(struct file *f)
 }
 
 /*
- * What the metadata says of a plain draft is true whatever becomes of its bytes, so both may be written at once: the disk's journal then takes them together.
+ * What the metadata says of a plain draft is true whatever becomes of its bytes, so both are synced at once, the log by the clock's thread where that is free.
  */
 static int file_sync_plain(struct file *f, bool data_only)
 {
@@ -165,9 +166,14 @@ static int file_sync_plain(struct file *f, bool data_only)
 		rc = times_record(f->lib);
 	if (rc)
 		return rc;
-	meta_sync_begin(meta);
+	uint64_t ticket = meta_sync_ticket(meta);
+
+	if (ticket)
+		sealer_sync_soon(f->lib);
 	rc = file_sync_draft(f, data_only);
-	return rc ? rc : meta_sync(meta);
+	int synced = meta_sync_wait(meta, ticket);
+
+	return rc ? rc : synced;
 }
 
 /* The map of an overlay must not name bytes that are not there. */

@@ -116,30 +116,41 @@ static int64_t clock_next(const int64_t due[CLOCK_DUTIES])
 }
 
 /* False when the sealer stops. */
-static bool clock_wait(struct sealer *s, int64_t until_ns, bool *tidy)
+static bool clock_wait(struct sealer *s, int64_t until_ns, struct clock_wish *wish)
 {
 	lock_lock(&s->lock);
-	while (!s->stop && !s->tidy && lock_cond_wait_until(&s->clock, &s->lock, until_ns) == 0)
+	while (!s->stop && !s->wish.tidy && !s->wish.sync &&
+	       lock_cond_wait_until(&s->clock, &s->lock, until_ns) == 0)
 		continue;
 	bool stop = s->stop;
 
-	*tidy = s->tidy;
-	s->tidy = false;
-
+	*wish = s->wish;
+	s->wish = (struct clock_wish){ 0 };
 	lock_unlock(&s->lock);
 	return !stop;
 }
 
-void sealer_tidy(struct library *lib)
+static void clock_wished(struct library *lib, bool sync)
 {
 	struct sealer *s = lib->sealer;
 
 	if (!s)
 		return;
 	lock_lock(&s->lock);
-	s->tidy = true;
+	s->wish.sync |= sync;
+	s->wish.tidy |= !sync;
 	lock_cond_signal(&s->clock);
 	lock_unlock(&s->lock);
+}
+
+void sealer_tidy(struct library *lib)
+{
+	clock_wished(lib, false);
+}
+
+void sealer_sync_soon(struct library *lib)
+{
+	clock_wished(lib, true);
 }
 
 void *sealer_clock(void *arg)
@@ -147,12 +158,15 @@ void *sealer_clock(void *arg)
 	struct sealer *s = arg;
 	int64_t due[CLOCK_DUTIES];
 	int last[CLOCK_DUTIES] = { 0 };
-	bool tidy;
+	struct clock_wish wish;
 
 	for (int i = 0; i < CLOCK_DUTIES; i++)
 		due[i] = time_mono_ns() + clock_period(s, &clock_duties[i]);
-	while (clock_wait(s, clock_next(due), &tidy)) {
-		if (tidy)
+	while (clock_wait(s, clock_next(due), &wish)) {
+		/* Who wishes it learns what came of it. */
+		if (wish.sync)
+			(void)meta_sync(library_meta(s->lib));
+		if (wish.tidy)
 			(void)meta_tidy(library_meta(s->lib));
 		for (int i = 0; i < CLOCK_DUTIES; i++)
 			if (due[i] <= time_mono_ns())

@@ -39,6 +39,11 @@ struct sealer_item {
 	uint64_t requeue; /* queued again while running: the place that it got; 0: not */
 };
 
+/* What the clock is to do now. */
+struct clock_wish {
+	bool tidy, sync; /* the metadata */
+};
+
 struct sealer {
 	struct library *lib;
 	struct lock lock;          /* guards all below but the threads */
@@ -57,7 +62,7 @@ struct sealer {
 	uint64_t felt_changes; /* … library.changes then */
 	bool hurried;          /* they are in a hurry */
 	bool stop;
-	bool tidy;              /* the metadata is to be tidied now */
+	struct clock_wish wish;
 	int logged;             /* the error that was logged last, until a seal goes well */
 	int64_t lease_until_ns; /* the sealing thread's; 0: never taken */
 	struct sealer_status status;

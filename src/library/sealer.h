@@ -34,6 +34,8 @@ bool sealer_purge(struct library *lib, int64_t ino);
 
 /* The metadata has grown: the clock tidies it now (meta_tidy()). Any thread. */
 void sealer_tidy(struct library *lib);
+/* Someone is about to wait for meta_sync(): the clock begins it where it can. Any thread. */
+void sealer_sync_soon(struct library *lib);
 
 /*
  * Waits until everything that was written and closed before the call is sealed and what was

@@ -93,9 +93,6 @@ struct meta_ops {
 	 */
 	int (*sync)(struct meta_driver *d);
 
-	/* As meta_sync_begin(). Any thread, at any time. May be NULL: nothing is gained. */
-	void (*sync_begin)(struct meta_driver *d);
-
 	/* As meta_tidy(). Any thread, at any time. */
 	int (*tidy)(struct meta_driver *d);
 

@@ -215,30 +215,36 @@ static void meta_sync_lead(struct meta *m) LOCK_REQUIRES(&m->sync_lock)
 	lock_cond_broadcast(&m->sync_wake);
 }
 
-int meta_sync(struct meta *m)
+uint64_t meta_sync_ticket(struct meta *m)
+{
+	lock_lock(&m->sync_lock);
+	uint64_t ticket = meta_dirty(m) ? m->sync_begun + 1 : 0;
+
+	lock_unlock(&m->sync_lock);
+	return ticket;
+}
+
+int meta_sync_wait(struct meta *m, uint64_t ticket)
 {
 	int err = 0;
 
+	if (!ticket)
+		return 0;
 	lock_lock(&m->sync_lock);
-	if (meta_dirty(m)) {
-		uint64_t needed = m->sync_begun + 1;
-
-		while (m->sync_ended < needed) {
-			if (m->sync_busy)
-				lock_cond_wait(&m->sync_wake, &m->sync_lock);
-			else
-				meta_sync_lead(m);
-		}
-		err = m->sync_result;
+	while (m->sync_ended < ticket) {
+		if (m->sync_busy)
+			lock_cond_wait(&m->sync_wake, &m->sync_lock);
+		else
+			meta_sync_lead(m);
 	}
+	err = m->sync_result;
 	lock_unlock(&m->sync_lock);
 	return err;
 }
 
-void meta_sync_begin(struct meta *m)
+int meta_sync(struct meta *m)
 {
-	if (meta_dirty(m) && m->driver->ops->sync_begin)
-		m->driver->ops->sync_begin(m->driver);
+	return meta_sync_wait(m, meta_sync_ticket(m));
 }
 
 bool meta_dirty(const struct meta *m)

@@ -181,10 +181,11 @@ int64_t meta_next_id(struct meta *m, enum meta_sequence seq);
 int meta_sync(struct meta *m);
 
 /*
- * The disk begins to write what was applied, for a meta_sync() that follows once something else is durable, and has less to wait for then. Promises nothing. Any
- * thread.
+ * meta_sync() in two steps, for who has something else to do meanwhile: the ticket of what was applied so far, and the wait for a sync that covers it, by whichever
+ * thread it was begun; where none was, by this one. Any thread.
  */
-void meta_sync_begin(struct meta *m);
+uint64_t meta_sync_ticket(struct meta *m);
+int meta_sync_wait(struct meta *m, uint64_t ticket);
 
 /* True if something was applied since the last meta_sync() that succeeded began. Any thread. */
 bool meta_dirty(const struct meta *m);

@@ -72,15 +72,6 @@ int meta_sqlite_sync(struct meta_driver *d)
 	return 0;
 }
 
-void meta_sqlite_sync_begin(struct meta_driver *d)
-{
-	const struct meta_sqlite *s = (const struct meta_sqlite *)d;
-
-	/* Without a wait it tells no one of errors, so it takes none from the sync. */
-	if (s->log_fd >= 0)
-		(void)sync_file_range(s->log_fd, 0, 0, SYNC_FILE_RANGE_WRITE);
-}
-
 /*
  * Keeps blocks behind the log's end for it to grow into, so that the metadata can still change when something else has filled the
  * disk: files can be removed, and what was written can be recorded. The log is the one file that every change needs to grow. Where the disk is

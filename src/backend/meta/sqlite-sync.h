@@ -5,9 +5,8 @@
 
 #include "backend/meta/sqlite.h"
 
-/* meta_ops.sync, .sync_begin and .tidy. */
+/* meta_ops.sync and meta_ops.tidy. */
 int meta_sqlite_sync(struct meta_driver *d);
-void meta_sqlite_sync_begin(struct meta_driver *d);
 int meta_sqlite_tidy(struct meta_driver *d);
 
 /*

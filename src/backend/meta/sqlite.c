@@ -364,7 +364,6 @@ const struct meta_ops meta_sqlite_ops = {
 	.query = sqlite_query,
 	.query_main = sqlite_query_main,
 	.sync = meta_sqlite_sync,
-	.sync_begin = meta_sqlite_sync_begin,
 	.tidy = meta_sqlite_tidy,
 	.copy = sqlite_copy,
 	.check = sqlite_check,

@@ -289,6 +289,39 @@ static void check_copy(int driver, const char *path, int64_t at_least, int64_t a
 	meta_close(copy);
 }
 
+START_TEST(a_ticket_is_good_for_any_sync_that_begins_after_it)
+{
+	EACH_DRIVER
+	{
+		struct meta *m = begin_gated(driver);
+		pthread_t other;
+
+		ck_assert_uint_eq(meta_sync_ticket(m), 0);
+		ck_assert_int_eq(meta_sync_wait(m, 0), 0);
+		ck_assert_int_eq(meta_test_put(m, 1, "a", ""), 0);
+		uint64_t ticket = meta_sync_ticket(m);
+
+		ck_assert_uint_gt(ticket, 0);
+		atomic_store(&gate_shut, true);
+		ck_assert_int_eq(pthread_create(&other, NULL, sync_once, m), 0);
+		await(&syncs, 1);
+		/* What comes while it is under way is not covered. */
+		ck_assert_int_eq(meta_test_put(m, 1, "b", ""), 0);
+		uint64_t later = meta_sync_ticket(m);
+
+		atomic_store(&gate_shut, false);
+		ck_assert_int_eq(meta_sync_wait(m, ticket), 0);
+		pthread_join(other, NULL);
+		ck_assert_int_eq(atomic_load(&syncs), 1);
+		ck_assert(meta_dirty(m));
+		atomic_store(&failures, 1);
+		ck_assert_int_eq(meta_sync_wait(m, later), -EIO);
+		ck_assert_int_eq(atomic_load(&syncs), 2);
+		end(m);
+	}
+}
+END_TEST
+
 START_TEST(a_copy_is_one_moment)
 {
 	EACH_DRIVER
@@ -408,5 +441,6 @@ END_TEST
 
 UNIT_MAIN("service", 60, ids_are_given_once, dirty_until_synced,
 	  a_sync_covers_what_came_before_it_only, those_who_wait_share_a_sync,
-	  a_failed_sync_is_told, a_copy_is_one_moment, tidying_changes_nothing_to_see,
-	  read_only_changes_nothing, opening_finds_what_is_there)
+	  a_failed_sync_is_told, a_ticket_is_good_for_any_sync_that_begins_after_it,
+	  a_copy_is_one_moment, tidying_changes_nothing_to_see, read_only_changes_nothing,
+	  opening_finds_what_is_there)
