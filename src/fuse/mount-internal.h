@@ -104,6 +104,7 @@ int mount_drop_privileges(fuse_req_t req, struct node *n, bool owner_changed);
 int mount_before_change(fuse_req_t req, fuse_ino_t ino);
 
 /* The request handlers, by the file that holds them; contracts are those of struct fuse_lowlevel_ops. */
+void mount_add_init_op(struct fuse_lowlevel_ops *ops);
 void mount_add_name_ops(struct fuse_lowlevel_ops *ops);
 void mount_add_attr_ops(struct fuse_lowlevel_ops *ops);
 void mount_add_file_ops(struct fuse_lowlevel_ops *ops);
