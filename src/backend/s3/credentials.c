@@ -203,15 +203,19 @@ static int from_files(const char *profile, struct s3_credentials *out, struct bu
 	return result;
 }
 
-/* "2030-01-31T23:59:58Z", as Unix time in ns; 0 when it is no such text. */
+/* "2030-01-31T23:59:58Z", as Unix time in ns; 0 when it is no such text. A time that has no room there stands for never. */
 static int64_t read_time(const char *text)
 {
 	struct tm tm = { 0 };
 	const char *end = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
 
-	return end && (*end == 'Z' || *end == '.' || *end == '+')
-		       ? (int64_t)timegm(&tm) * TIME_NS_PER_S
-		       : 0;
+	if (!end || (*end != 'Z' && *end != '.' && *end != '+'))
+		return 0;
+	int64_t seconds = timegm(&tm);
+
+	if (seconds < 0)
+		return 0;
+	return seconds > INT64_MAX / TIME_NS_PER_S ? INT64_MAX : seconds * TIME_NS_PER_S;
 }
 
 int s3_credentials_read(const char *text, size_t len, struct s3_credentials *out)

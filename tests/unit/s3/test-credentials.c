@@ -320,10 +320,17 @@ START_TEST(what_endpoints_answer)
 		"{\"AccessKeyId\":\"a\"}",
 		"{\"AccessKeyId\":1,\"SecretAccessKey\":2}",
 		"{\"AccessKeyId\":\"a\",\"SecretAccessKey\":\"b\",\"Expiration\":\"soon\"}",
+		"{\"AccessKeyId\":\"a\",\"SecretAccessKey\":\"b\",\"Expiration\":\"0029-12-31T00:"
+		"00:00Z\"}",
 		"{\"Code\":\"Failed\"}"
 	};
+	static const char never[] = "{\"AccessKeyId\":\"a\",\"SecretAccessKey\":\"b\","
+				    "\"Expiration\":\"9999-12-31T23:59:59Z\"}";
 	struct s3_credentials c;
 
+	ck_assert_int_eq(s3_credentials_read(never, sizeof never - 1, &c), 0);
+	ck_assert_int_eq(c.expires_ns, INT64_MAX);
+	s3_credentials_release(&c);
 	ck_assert_int_eq(s3_credentials_read(answer_json, sizeof answer_json - 1, &c), 0);
 	ck_assert_int_eq(c.expires_ns / TIME_NS_PER_S, 4071006245);
 	s3_credentials_release(&c);
