@@ -12,6 +12,7 @@
 #define GARNER_LIBRARY_INTERNAL_H
 
 #include "backend/store/blobs.h"
+#include "backend/store/store-s3.h"
 #include "library/library.h"
 #include "library/tree.h"
 #include "util/pool.h"
@@ -41,6 +42,7 @@ struct library {
 	struct blobs *blobs;
 	struct pool *pool; /* hashing; NULL when read-only */
 	struct content *content;
+	struct store *remote; /* the bucket's chunks; NULL: none. Asks nobody until it is used */
 	/* Made, started, stopped and freed by the functions below. */
 	struct files *files;
 	struct times *times;

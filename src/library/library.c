@@ -65,6 +65,28 @@ static int library_open_content(struct library *lib)
 	return err ? err : content_open(lib->meta, lib->blobs, lib->pool, &params, &lib->content);
 }
 
+static bool library_verify(void *arg, const uint8_t name[STORE_NAME_LEN], const void *bytes,
+			   size_t len)
+{
+	struct library *lib = arg;
+	struct hash hash;
+
+	return !hash_data(lib->algo, bytes, len, &hash) && !memcmp(hash.b, name, STORE_NAME_LEN);
+}
+
+static int library_open_remote(struct library *lib)
+{
+	struct s3_client *client = NULL;
+	int err = library_s3_client(lib, 0, &client);
+
+	if (err == -ENOENT)
+		return 0;
+	if (!err)
+		err = store_s3_open(&client, library_verify, lib, 0, &lib->remote);
+	s3_client_free(client);
+	return err;
+}
+
 static int library_open_parts(struct library *lib)
 {
 	int err = library_open_folder(lib);
@@ -79,6 +101,8 @@ static int library_open_parts(struct library *lib)
 		err = instance_start(lib);
 	if (!err)
 		err = library_open_content(lib);
+	if (!err)
+		err = library_open_remote(lib);
 	if (!err)
 		err = times_new(lib);
 	if (!err)
@@ -135,6 +159,7 @@ void library_close(struct library *lib)
 	sealer_stop(lib);
 	files_free(lib);
 	times_free(lib);
+	store_close(lib->remote);
 	content_close(lib->content);
 	pool_free(lib->pool);
 	blobs_close(lib->blobs);
@@ -168,6 +193,11 @@ struct meta *library_meta(struct library *lib)
 struct content *library_content(struct library *lib)
 {
 	return lib->content;
+}
+
+struct store *library_remote(struct library *lib)
+{
+	return lib->remote;
 }
 
 const uint8_t *library_instance(const struct library *lib)

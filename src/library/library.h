@@ -85,6 +85,12 @@ const char *library_path(const struct library *lib);
 struct meta *library_meta(struct library *lib);
 struct content *library_content(struct library *lib);
 
+/*
+ * The chunks in its bucket, for store-s3.h; NULL when it has no bucket. Made at opening, asks nobody until it is used. What is got
+ * from it was not verified.
+ */
+struct store *library_remote(struct library *lib);
+
 /* The 16 bytes that name this opening of the library. */
 const uint8_t *library_instance(const struct library *lib);
 
