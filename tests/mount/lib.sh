@@ -99,6 +99,15 @@ join_options() {
 	echo "${all[*]}"
 }
 
+# noise MIB SEED: bytes like random ones that are the same each time. Where content is cut depends on it: with other bytes each time, a
+# bound on what a change costs would fail now and then.
+noise() {
+	python3 -c 'import random, sys
+r = random.Random(sys.argv[2])
+for _ in range(int(sys.argv[1])):
+    sys.stdout.buffer.write(r.randbytes(1 << 20))' "$1" "$2"
+}
+
 make_library() {
 	"$GARNER" init "$@" "$lib" >/dev/null || { fail "garner init"; exit 1; }
 }

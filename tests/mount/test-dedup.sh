@@ -21,7 +21,7 @@ seal_all() {
 
 make_library
 mount_library
-head -c 200M /dev/urandom >"$work/data"
+noise 200 data >"$work/data"
 cp "$work/data" "$mnt/one"
 seal_all
 first=$(stored)
@@ -33,7 +33,7 @@ grown=$(($(blocks) - used))
 [ $grown -lt 4096 ] || fail "the same again took $grown KiB on the disk"
 
 before=$(chunks)
-{ head -c 1M /dev/urandom; cat "$work/data"; } >"$mnt/shifted"
+{ noise 1 front; cat "$work/data"; } >"$mnt/shifted"
 seal_all
 new=$(($(chunks) - before))
 echo "1 MiB at the front: $new new chunks"
@@ -41,7 +41,7 @@ echo "1 MiB at the front: $new new chunks"
 cmp <(tail -c +1048577 "$mnt/shifted") "$work/data" || fail "the shifted content"
 
 before=$(chunks)
-dd if=/dev/urandom of="$mnt/one" bs=4096 count=1 seek=20000 conv=notrunc 2>/dev/null
+dd if="$work/data" of="$mnt/one" bs=4096 count=1 skip=7 seek=20000 conv=notrunc 2>/dev/null
 seal_all
 new=$(($(chunks) - before))
 [ $new -le 3 ] || fail "4 KiB in the middle made $new new chunks"

@@ -131,9 +131,9 @@ test_mounted() {
 }
 
 test_insert() {
-	head -c 96M /dev/urandom >"$work/film"
+	noise 96 film >"$work/film"
 	check "a large file" import "$lib" "$work/film"
-	(head -c 1M /dev/urandom && cat "$work/film") >"$work/longer"
+	(noise 1 front && cat "$work/film") >"$work/longer"
 	check "1 MiB in front of it" import "$lib" "$work/longer"
 	[ "$(figure stored_bytes)" -le $((16 << 20)) ] || fail "1 MiB in front cost $(figure stored_bytes) bytes"
 	check "the longer one" cmp "$work/longer" "$mnt/longer"
