@@ -320,8 +320,8 @@ START_TEST(what_endpoints_answer)
 		"{\"AccessKeyId\":\"a\"}",
 		"{\"AccessKeyId\":1,\"SecretAccessKey\":2}",
 		"{\"AccessKeyId\":\"a\",\"SecretAccessKey\":\"b\",\"Expiration\":\"soon\"}",
-		"{\"AccessKeyId\":\"a\",\"SecretAccessKey\":\"b\",\"Expiration\":\"0029-12-31T00:"
-		"00:00Z\"}",
+		("{\"AccessKeyId\":\"a\",\"SecretAccessKey\":\"b\","
+		 "\"Expiration\":\"0029-12-31T00:00:00Z\"}"),
 		"{\"Code\":\"Failed\"}"
 	};
 	static const char never[] = "{\"AccessKeyId\":\"a\",\"SecretAccessKey\":\"b\","
