@@ -20,6 +20,7 @@ libmeta_a_SOURCES = \
 	src/backend/meta/sql-report.def \
 	src/backend/meta/sql-store.def \
 	src/backend/meta/sql-tree.def \
+	src/backend/meta/sql-upload.def \
 	src/backend/meta/sql.def \
 	src/backend/meta/sqlite-conn.c \
 	src/backend/meta/sqlite-conn.h \
