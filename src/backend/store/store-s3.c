@@ -10,6 +10,7 @@
 #include "util/log.h"
 #include "util/time.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <openssl/evp.h>
 #include <stdio.h>
@@ -18,8 +19,8 @@
 
 enum { TIMEOUT_MS = 60 * 1000 };
 
-#define FOLDER "chunks/"
-#define KEY_LEN (sizeof FOLDER - 1 + HEX_TEXT_LEN(STORE_NAME_LEN))
+#define FOLDER STORE_S3_CHUNKS
+#define KEY_LEN STORE_S3_KEY_LEN
 
 struct store_s3 {
 	struct store store;
@@ -34,10 +35,19 @@ static struct store_s3 *s3_of(struct store *s)
 	return (struct store_s3 *)s;
 }
 
+void store_s3_key(const char *folder, const uint8_t name[STORE_NAME_LEN],
+		  char key[STORE_S3_KEY_LEN])
+{
+	size_t len = strlen(folder);
+
+	assert(len < sizeof STORE_S3_MANIFESTS);
+	memcpy(key, folder, len);
+	hex_encode(name, STORE_NAME_LEN, key + len);
+}
+
 static void key_of(const uint8_t *name, char key[KEY_LEN])
 {
-	strcpy(key, FOLDER);
-	hex_encode(name, STORE_NAME_LEN, key + sizeof FOLDER - 1);
+	store_s3_key(FOLDER, name, key);
 }
 
 static int64_t deadline(const struct store_s3 *s)

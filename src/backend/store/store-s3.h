@@ -10,6 +10,17 @@
 #include "backend/s3/client.h"
 #include "backend/store/store.h"
 
+/* The folders of a bucket whose objects are named by a hash: chunks, and manifests by the root hash. */
+#define STORE_S3_CHUNKS "chunks/"
+#define STORE_S3_MANIFESTS "manifests/"
+
+/* Bytes of a key in either, the NUL included. */
+enum { STORE_S3_KEY_LEN = sizeof(STORE_S3_MANIFESTS) + 2 * STORE_NAME_LEN };
+
+/* Writes the key of NAME in FOLDER, which is one of the two, for requests of the client's. */
+void store_s3_key(const char *folder, const uint8_t name[STORE_NAME_LEN],
+		  char key[STORE_S3_KEY_LEN]);
+
 /*
  * Opens the store over *CLIENT, which is taken over and set NULL; asks nobody. VERIFY is called with ARG
  * from any thread, several at once. A call of store.h ends after TIMEOUT_MS at the latest (0: a
