@@ -27,6 +27,7 @@ struct content_params {
 	uint8_t instance
 		[16]; /* owner of the bundles and pooled drafts that this process makes; its row in `instance` exists */
 	bool adopt; /* take over spare drafts and bundles of dead instances; for the process that mounts */
+	bool remote; /* the library has a bucket: what is sealed is queued for it (upload.h) */
 };
 
 /*

@@ -41,6 +41,12 @@ libcontent_a_SOURCES = \
 	src/content/seal-store.c \
 	src/content/seal.c \
 	src/content/seal.h \
+	src/content/upload-internal.h \
+	src/content/upload-pace.c \
+	src/content/upload-rows.c \
+	src/content/upload-send.c \
+	src/content/upload.c \
+	src/content/upload.h \
 	src/content/view-open.c \
 	src/content/view-open.h \
 	src/content/view.c \

@@ -65,6 +65,18 @@ static void seal_add_places(const struct seal_item *it, struct meta_op *op)
 	}
 }
 
+/* What the bucket does not have is queued in the operation that makes it: so nothing is forgotten. */
+static void seal_add_upload(const struct seal_item *it, int64_t now_ns, struct meta_op *op)
+{
+	META_ADD(op, UPLOAD_QUEUE_CHUNKS, META_ANY, 0, META_I(it->object), META_I(now_ns));
+	META_ADD(op, UPLOAD_QUEUE_MANIFEST, META_ANY, 0, META_I(it->object), META_I(now_ns));
+	for (size_t i = 0; i < it->count; i++) {
+		if (it->chunks[i].from == SEAL_HEAL)
+			META_ADD(op, UPLOAD_HEALED, META_ANY, 0,
+				 META_B(it->chunks[i].hash.b, HASH_LEN));
+	}
+}
+
 static void seal_add_object(const struct seal_item *it, struct meta_op *op)
 {
 	META_ADD(op, OBJECT_ADD, META_ANY, 0, META_I(it->object), META_B(it->root.b, HASH_LEN),
@@ -124,6 +136,8 @@ int seal_add(struct seal *s, size_t i, struct meta_op *op)
 			seal_add_held(&it->chunks[k], now_ns, op);
 		seal_add_places(it, op);
 		seal_add_object(it, op);
+		if (s->content->params.remote)
+			seal_add_upload(it, now_ns, op);
 	}
 	seal_add_draft(s, it, op);
 	return 0;

@@ -332,7 +332,8 @@ static void victim(const char *dir, int out)
 	snprintf(w->db, sizeof(w->db), "%s/garner.db", dir);
 	snprintf(w->store, sizeof(w->store), "%s/blobs", dir);
 	w->dir_fd = -1;
-	w->params = (struct content_params){ WORLD_SMALL, HASH_SHA256, 512, 65536, { 0 }, true };
+	w->params = (struct content_params){ WORLD_SMALL, HASH_SHA256, 512,  65536,
+					     { 0 },       true,        false };
 	t.state += (uint64_t)getpid();
 	world_enter(w, 0);
 	for (size_t i = 0; i < ASSETS; i++)

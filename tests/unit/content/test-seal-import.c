@@ -21,7 +21,8 @@ static void race_child(const char *dir, int start_fd)
 	snprintf(w.dir, sizeof(w.dir), "%s", dir);
 	snprintf(w.db, sizeof(w.db), "%s/garner.db", dir);
 	snprintf(w.store, sizeof(w.store), "%s/blobs", dir);
-	w.params = (struct content_params){ WORLD_SMALL, HASH_SHA256, 512, 65536, { 0 }, false };
+	w.params = (struct content_params){ WORLD_SMALL, HASH_SHA256, 512,  65536,
+					    { 0 },       false,       false };
 	world_enter(&w, 0);
 	ck_assert_int_eq(read(start_fd, &go, 1), 0);
 	for (uint64_t i = 0; i < 40; i++) {
