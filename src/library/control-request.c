@@ -5,6 +5,7 @@
 #include "library/control-internal.h"
 #include "library/file.h"
 #include "library/times.h"
+#include "library/uploader.h"
 #include "library/watch.h"
 #include "util/err.h"
 #include "util/hex.h"
@@ -67,6 +68,33 @@ static json_t *control_sealer(struct library *lib)
 	return json;
 }
 
+/* What the uploader does; NULL: there is none. */
+static json_t *control_uploader(struct library *lib)
+{
+	struct upload_status st;
+
+	if (!uploader_status(lib, &st))
+		return json_null();
+	json_t *json = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:i}", "paused", st.paused,
+				 "flying", (json_int_t)st.flying, "flying_bytes",
+				 (json_int_t)st.flying_bytes, "sent", (json_int_t)st.sent,
+				 "sent_bytes", (json_int_t)st.sent_bytes, "found",
+				 (json_int_t)st.found, "bytes_per_s", (json_int_t)st.bytes_per_s,
+				 "window", (int)st.window);
+
+	if (json && st.err) {
+		char at[TIME_TEXT_LEN];
+
+		time_format(st.err_ns, at);
+		json_t *why = json_string(st.why);
+
+		/* What a server says may be no text. */
+		json_object_set_new(json, "error", why ? why : json_string(err_text(st.err)));
+		json_object_set_new(json, "error_at", json_string(at));
+	}
+	return json;
+}
+
 static int control_status(struct library *lib, json_t *described, struct control_job *job,
 			  struct buf *out)
 {
@@ -75,11 +103,12 @@ static int control_status(struct library *lib, json_t *described, struct control
 
 	hex_encode(library_instance(lib), 16, instance);
 	files_counts(lib, &files);
-	json_t *json = json_pack("{s:b, s:i, s:s, s:s, s:{s:I, s:I, s:I}, s:o}", "ok", 1, "pid",
-				 (int)getpid(), "version", version_text(), "instance", instance,
-				 "files", "open", (json_int_t)files.open, "writing",
+	json_t *json = json_pack("{s:b, s:i, s:s, s:s, s:{s:I, s:I, s:I}, s:o, s:o}", "ok", 1,
+				 "pid", (int)getpid(), "version", version_text(), "instance",
+				 instance, "files", "open", (json_int_t)files.open, "writing",
 				 (json_int_t)files.writing, "held", (json_int_t)files.held,
-				 "sealing", control_sealer(lib));
+				 "sealing", control_sealer(lib), "uploading",
+				 control_uploader(lib));
 
 	if (json)
 		json_object_update_missing(json, described);
@@ -135,6 +164,10 @@ static int control_do(struct library *lib, json_t *described, const json_t *requ
 		return control_status(lib, described, job, out);
 	if (what && !strcmp(what, "flush"))
 		return control_result(job, control_flush(lib), out);
+	if (what && !strcmp(what, "push")) {
+		uploader_kick(lib, true);
+		return control_result(job, 0, out);
+	}
 	if (what && !strcmp(what, "sync"))
 		return control_sync(request, job);
 	if (what && !strcmp(what, "poke")) {

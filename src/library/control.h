@@ -8,6 +8,7 @@
  *   {"do":"sync"}    answered when what was written and closed before is sealed: "skipped" files
  *                    were left out (open for writing or mapped). "timeout_ms" (optional)
  *   {"do":"flush"}   sizes and times of open files are recorded and the log is synced
+ *   {"do":"push"}    what waits for another try to be uploaded is due now, and whether uploads are paused is looked up
  *   {"do":"poke"}    answered when the journal up to now was read and the kernel's caches follow it
  *
  * Answers have "ok": true, or false with "error" (text) and "errno" (the negative error). One

@@ -17,11 +17,12 @@
 #include "library/tree.h"
 #include "util/pool.h"
 
-struct files;   /* file-table.c: the inodes that are open */
-struct sealer;  /* sealer.c: drafts that wait for sealing; the clock */
-struct control; /* control.c: the mount's socket */
-struct watch;   /* watch.c: the journal of other processes */
-struct times;   /* times.c: times that wait to be recorded */
+struct files;    /* file-table.c: the inodes that are open */
+struct sealer;   /* sealer.c: drafts that wait for sealing; the clock */
+struct uploader; /* uploader.c: what is sent to the bucket */
+struct control;  /* control.c: the mount's socket */
+struct watch;    /* watch.c: the journal of other processes */
+struct times;    /* times.c: times that wait to be recorded */
 
 struct library {
 	char *path;           /* as given, for messages */
@@ -47,6 +48,7 @@ struct library {
 	struct files *files;
 	struct times *times;
 	struct sealer *sealer;
+	struct uploader *uploader; /* set while one thread has the library, as are the others */
 	struct control *control;
 	struct watch *watch;
 };
@@ -54,7 +56,7 @@ struct library {
 /*
  * The parts. Each new/start sets its pointer in `lib` on 0 and leaves it NULL on failure (negative
  * error); each free/stop takes a library whose part is NULL. library_open() calls times_new(), files_new() and,
- * for LIBRARY_MOUNT, recover_drafts(); library_start() calls sealer_start(), watch_start(),
+ * for LIBRARY_MOUNT, recover_drafts(); library_start() calls uploader_start(), sealer_start(), watch_start(),
  * control_start() in this order; library_close() stops in reverse, then files_free() and times_free(),
  * which record what is unsaved.
  */
@@ -68,6 +70,9 @@ void times_free(struct library *lib);
 /* Its threads. */
 int sealer_start(struct library *lib);
 void sealer_stop(struct library *lib);
+
+/* Its thread, which uploader_start() starts (uploader.h). After the sealer's, which kicks it, has ended. */
+void uploader_stop(struct library *lib);
 
 /* Its thread. */
 int watch_start(struct library *lib);

@@ -5,6 +5,7 @@
 #include "library/instance.h"
 #include "library/lock.h"
 #include "library/settings.h"
+#include "library/uploader.h"
 #include "util/cleanup.h"
 #include "util/err.h"
 #include "util/log.h"
@@ -49,6 +50,7 @@ static int library_open_content(struct library *lib)
 	CLEANUP_BUF struct buf path = BUF_INIT;
 	struct content_params params = { .chunker = lib->chunker,
 					 .algo = lib->algo,
+					 .remote = lib->settings.s3.bucket,
 					 .adopt = (lib->flags & LIBRARY_MOUNT) &&
 						  !library_read_only(lib) };
 	int err = buf_printf(&path, "%s/blobs", lib->path);
@@ -138,6 +140,8 @@ int library_start(struct library *lib)
 	bool mount = lib->flags & LIBRARY_MOUNT;
 	int err = lib->pool ? pool_start(lib->pool) : 0;
 
+	if (!err && mount)
+		err = uploader_start(lib);
 	if (!err && mount && !library_read_only(lib))
 		err = sealer_start(lib);
 	if (!err && mount)
@@ -157,6 +161,7 @@ void library_close(struct library *lib)
 	control_stop(lib);
 	watch_stop(lib);
 	sealer_stop(lib);
+	uploader_stop(lib);
 	files_free(lib);
 	times_free(lib);
 	store_close(lib->remote);

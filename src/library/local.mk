@@ -66,6 +66,8 @@ liblibrary_a_SOURCES = \
 	src/library/tree-xattr.c \
 	src/library/tree.c \
 	src/library/tree.h \
+	src/library/uploader.c \
+	src/library/uploader.h \
 	src/library/watch.c \
 	src/library/watch.h
 EXTRA_DIST += src/library/DESIGN

@@ -41,6 +41,21 @@ static int take_one(void *arg, const struct meta_row *row)
 	return 0;
 }
 
+/* What is not in the bucket, where there is one. 0 or an error of meta_query(). */
+static int take_uploads(struct library *lib, struct report *r)
+{
+	int paused = 0, err = 0;
+
+	r->uploads = library_remote(lib);
+	if (!r->uploads)
+		return 0;
+	err = upload_backlog(library_meta(lib), &r->upload);
+	if (!err)
+		paused = upload_paused(library_meta(lib));
+	r->upload_paused = paused == 1;
+	return paused < 0 ? paused : err;
+}
+
 int report_library(struct library *lib, struct report *out)
 {
 	struct meta *m = library_meta(lib);
@@ -60,6 +75,8 @@ int report_library(struct library *lib, struct report *out)
 		err = meta_query(m, META_REPORT_CHUNKS, 0, NULL, take_pair, chunks);
 	if (err >= 0)
 		err = meta_query(m, META_REPORT_JOURNAL, 0, NULL, take_one, &r.journal);
+	if (err >= 0)
+		err = take_uploads(lib, &r);
 	if (err < 0)
 		return err;
 	r.trash_items = trash[0];

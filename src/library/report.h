@@ -3,6 +3,7 @@
 #ifndef GARNER_LIBRARY_REPORT_H
 #define GARNER_LIBRARY_REPORT_H
 
+#include "content/upload.h"
 #include "library/library.h"
 #include "library/tree.h"
 
@@ -17,6 +18,9 @@ struct report {
 		object_bytes; /* sealed contents and their bytes without holes, before deduplication */
 	uint64_t chunks, chunk_bytes; /* what the store holds of them, each chunk once */
 	int64_t journal;              /* number of the last change */
+	bool uploads;                 /* it has a bucket: */
+	bool upload_paused;
+	struct upload_backlog upload; /* what is not there yet */
 };
 
 /* Fills *out. 0 or an error of meta_query(). Counts rows: takes time in proportion to the library's size. */

@@ -5,6 +5,7 @@
 #include "content/seal.h"
 #include "library/journal.h"
 #include "library/sealer-internal.h"
+#include "library/uploader.h"
 #include "util/err.h"
 #include "util/log.h"
 #include "util/thread.h"
@@ -141,6 +142,8 @@ static void sealer_finish(const struct sealer_group *g, size_t i)
 static void sealer_settle(struct sealer *s, struct seal *seal)
 {
 	seal_free(seal);
+	if (seal)
+		uploader_kick(s->lib, false);
 	for (size_t i = 0; i < s->sealed_count; i++)
 		sealer_item_done(s, s->sealed[i]);
 	s->sealed_count = 0;
