@@ -8,6 +8,7 @@ declare -gA _garner_options=(
 	[umount]='-l --lazy'
 	[status]='-j --json'
 	[sync]='-t --timeout'
+	[push]='-w --wait -t --timeout -p --pause -r --resume'
 	[ls]='-l --long -R --recursive -0 --zero -j --json'
 	[stat]='-j --json'
 	[mkdir]='-p --parents'
@@ -25,7 +26,7 @@ declare -gA _garner_options=(
 	[doctor]='-j --json'
 )
 
-_garner_commands='init mount umount status sync ls stat mkdir cp mv rm restore purge history du import export gc fsck doctor'
+_garner_commands='init mount umount status sync push ls stat mkdir cp mv rm restore purge history du import export gc fsck doctor'
 
 _garner_mount_options='ro rw remount allow_other noallow_other relatime noatime
 	strictatime uid= gid= umask= dev nodev suid nosuid exec noexec acl noacl writeback
@@ -34,7 +35,7 @@ _garner_mount_options='ro rw remount allow_other noallow_other relatime noatime
 # Options whose argument is the next word.
 _garner_takes_argument() {
 	case $1:$2 in
-	init:--* | mount:-o | mount:--options | sync:-t | sync:--timeout | gc:-g | gc:--grace) return 0 ;;
+	init:--* | mount:-o | mount:--options | sync:-t | sync:--timeout | push:-t | push:--timeout | gc:-g | gc:--grace) return 0 ;;
 	import:-i | import:--into | import:-J | import:--jobs) return 0 ;;
 	esac
 	return 1
@@ -131,7 +132,7 @@ _garner_operand() {
 	umount:0) _garner_mountpoints "$4" ;;
 	umount:*) ;;
 	*:0 | mount:1) _garner_files d "$4" ;;
-	mount:* | init:* | status:* | sync:* | gc:* | fsck:* | doctor:*) ;;
+	mount:* | init:* | status:* | sync:* | push:* | gc:* | fsck:* | doctor:*) ;;
 	restore:* | purge:*) _garner_trash "$3" "$4" ;;
 	mkdir:*) _garner_paths "$3" "$4" folders ;;
 	import:*) _garner_files f "$4" ;;

@@ -15,6 +15,7 @@ dist_man_MANS += \
 	man/garner-mount.1 \
 	man/garner-mv.1 \
 	man/garner-purge.1 \
+	man/garner-push.1 \
 	man/garner-restore.1 \
 	man/garner-rm.1 \
 	man/garner-stat.1 \

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* garner status and sync: how a library stands, and waiting until what was written is sealed. */
+/* garner status: how a library stands. */
 #include "config.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
@@ -10,15 +9,11 @@
 #include "cmd.h"
 #include "library/control.h"
 #include "library/report.h"
-#include "library/sealer.h"
 #include "util/cleanup.h"
-#include "util/parse.h"
-#include "util/time.h"
 
-enum { KEY_JSON = 'j', KEY_TIMEOUT = 't' };
+enum { KEY_JSON = 'j' };
 
 #define STATUS_TIMEOUT_MS 5000
-#define NS_PER_MS INT64_C(1000000)
 
 static json_t *report_json(const char *path, const struct report *r)
 {
@@ -151,6 +146,62 @@ static void print_s3(const json_t *s3)
 		printf("reached\n");
 }
 
+/* How long it takes at the present rate; "" when that is not known. */
+static const char *eta(uint64_t bytes, long long rate, char *out, size_t size)
+{
+	unsigned long long seconds = rate > 0 ? bytes / (unsigned long long)rate : 0;
+
+	*out = '\0';
+	if (rate > 0 && seconds >= 3600)
+		snprintf(out, size, ", %llu h %llu min left", seconds / 3600, seconds / 60 % 60);
+	else if (rate > 0)
+		snprintf(out, size, ", %llu min %llu s left", seconds / 60, seconds % 60);
+	return out;
+}
+
+/* What is not in the bucket yet, and what the mount says of sending it. */
+static void print_uploads(const struct report *r, const json_t *mounted)
+{
+	const struct upload_backlog *b = &r->upload;
+	const json_t *now = json_object_get(mounted, "uploading");
+	const char *error = json_string_value(json_object_get(now, "error"));
+	const char *at = json_string_value(json_object_get(now, "error_at"));
+	long long rate = number(now, "bytes_per_s");
+	char left[48], bytes[16], speed[16];
+
+	if (!r->uploads)
+		return;
+	if (b->chunks + b->objects)
+		printf("uploads:   %llu chunks of %s, of %llu contents wait",
+		       (unsigned long long)b->chunks, cmd_size(b->chunk_bytes, bytes),
+		       (unsigned long long)b->objects);
+	else
+		printf("uploads:   nothing waits");
+	if (r->upload_paused)
+		printf("; paused");
+	else if (b->chunks + b->objects && rate > 0)
+		printf("; %s/s%s", cmd_size((uint64_t)rate, speed),
+		       eta(b->chunk_bytes, rate, left, sizeof left));
+	putchar('\n');
+	if (error)
+		printf("trouble:   uploads wait: %s, %s\n", error, at ? at : "");
+	if (b->stuck)
+		printf("trouble:   %llu chunks cannot be uploaded: %s\n",
+		       (unsigned long long)b->stuck, b->why);
+}
+
+static json_t *uploads_json(const struct report *r)
+{
+	const struct upload_backlog *b = &r->upload;
+
+	if (!r->uploads)
+		return json_null();
+	return json_pack("{s:I, s:I, s:I, s:I, s:s?, s:b}", "chunks", (json_int_t)b->chunks,
+			 "chunk_bytes", (json_int_t)b->chunk_bytes, "objects",
+			 (json_int_t)b->objects, "stuck", (json_int_t)b->stuck, "stuck_why",
+			 b->stuck ? b->why : NULL, "paused", r->upload_paused);
+}
+
 static int show_status(const char *path, const struct report *r, json_t *s3, bool json)
 {
 	CLEANUP_FREE char *at = cmd_mountpoint_of(path);
@@ -159,6 +210,7 @@ static int show_status(const char *path, const struct report *r, json_t *s3, boo
 	if (!json) {
 		print_report(path, r);
 		print_mount(at, mounted);
+		print_uploads(r, mounted);
 		print_s3(s3);
 		json_decref(mounted);
 		json_decref(s3);
@@ -168,6 +220,7 @@ static int show_status(const char *path, const struct report *r, json_t *s3, boo
 	json_object_set_new(all, "mountpoint", at ? cmd_json_text(at, strlen(at)) : json_null());
 	json_object_set_new(all, "mount", mounted ? mounted : json_null());
 	json_object_set_new(all, "s3", s3 ? s3 : json_null());
+	json_object_set_new(all, "uploads", uploads_json(r));
 	return cmd_print_json(all);
 }
 
@@ -207,89 +260,4 @@ const struct cmd cmd_status = {
 	.min_operands = 1,
 	.max_operands = 1,
 	.run = run_status,
-};
-
-/* sync */
-
-static int fail_sync(const struct cmd *cmd, const char *path, int err)
-{
-	if (err == -ETIMEDOUT)
-		return cmd_refuse(
-			cmd, CMD_FAILED, path,
-			"not everything was sealed in that time; the rest is sealed later");
-	return cmd_fail_library(cmd, path, err);
-}
-
-/* What is open for writing, mapped, or held by a reader cannot be sealed; that is no failure, but worth a word. */
-static void tell_skipped(long long skipped)
-{
-	if (skipped)
-		fprintf(stderr, "garner sync: left out what is still open: %lld %s\n", skipped,
-			skipped == 1 ? "file" : "files");
-}
-
-/* Nobody mounts it: this process takes up the drafts and seals them. */
-static int seal_here(const struct cmd *cmd, const char *path, int64_t deadline_ns)
-{
-	struct library *lib;
-	int code, err;
-
-	lib = cmd_open(cmd, path, LIBRARY_MOUNT, &code);
-	if (!lib)
-		return code;
-	err = library_start(lib);
-	if (!err)
-		err = sealer_sync(lib, deadline_ns, NULL);
-	library_close(lib);
-	return fail_sync(cmd, path, err);
-}
-
-static int seal_in_mount(const struct cmd *cmd, const char *path, int timeout_ms, bool *absent)
-{
-	json_t *answer = NULL;
-	char request[64];
-	int err;
-
-	snprintf(request, sizeof request, "{\"do\":\"sync\",\"timeout_ms\":%d}", timeout_ms);
-	err = control_call(path, request, timeout_ms + STATUS_TIMEOUT_MS, &answer);
-	*absent = err == -ENOENT || err == -ECONNREFUSED;
-	if (!err)
-		err = (int)json_integer_value(json_object_get(answer, "errno"));
-	if (!err)
-		tell_skipped(number(answer, "skipped"));
-	json_decref(answer);
-	return *absent ? CMD_OK : fail_sync(cmd, path, err);
-}
-
-static int run_sync(const struct cmd *cmd, int argc, char **argv)
-{
-	int64_t timeout_ns = 3600 * 1000 * NS_PER_MS;
-	struct cmd_line l;
-	bool absent;
-	int key, code;
-
-	cmd_begin(&l, cmd, argc, argv);
-	while ((key = cmd_next(&l)) >= 0)
-		if (parse_duration(l.value, &timeout_ns) || timeout_ns / NS_PER_MS > INT32_MAX / 2)
-			return cmd_usage(cmd, "'%s' is no time; wanted for example 30s or 10m",
-					 l.value);
-	if (key == CMD_STOP)
-		return l.exit;
-	code = seal_in_mount(cmd, l.argv[0], (int)(timeout_ns / NS_PER_MS), &absent);
-	return absent ? seal_here(cmd, l.argv[0], time_mono_ns() + timeout_ns) : code;
-}
-
-static const struct cmd_option sync_options[] = {
-	{ "timeout", KEY_TIMEOUT, "TIME", "give up after this long (default 1h)" },
-	{ 0 },
-};
-
-const struct cmd cmd_sync = {
-	.name = "sync",
-	.operands = "LIBRARY",
-	.summary = "Wait until everything written so far is sealed",
-	.options = sync_options,
-	.min_operands = 1,
-	.max_operands = 1,
-	.run = run_sync,
 };

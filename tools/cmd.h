@@ -77,6 +77,12 @@ int cmd_refuse(const struct cmd *cmd, int code, const char *what, const char *fo
  */
 void cmd_record_mount(const char *library);
 
+/*
+ * Waits until everything written and closed so far is sealed: by the mount, or here where nobody mounts. CMD_OK, or the code of a failure that was
+ * told. TIMEOUT_NS is at most a day.
+ */
+int cmd_seal(const struct cmd *cmd, const char *path, int64_t timeout_ns);
+
 /* Opens a library for a subcommand; failure is told, with advice. *exit is set and NULL returned. */
 struct library *cmd_open(const struct cmd *cmd, const char *path, int flags, int *exit);
 /* cmd_fail() for what library_open() or a mount of the library at `path` gave, with advice. */
@@ -172,8 +178,8 @@ int cmd_show_name(struct buf *out, const char *name, size_t len);
 
 extern const struct cmd *const cmd_all[]; /* NULL-terminated, in the order of --help */
 
-extern const struct cmd cmd_init, cmd_mount, cmd_umount, cmd_status, cmd_sync, cmd_ls, cmd_stat,
-	cmd_cp, cmd_mv, cmd_rm, cmd_mkdir, cmd_restore, cmd_purge, cmd_history, cmd_import,
-	cmd_export, cmd_du, cmd_gc, cmd_fsck, cmd_doctor;
+extern const struct cmd cmd_init, cmd_mount, cmd_umount, cmd_status, cmd_sync, cmd_push, cmd_ls,
+	cmd_stat, cmd_cp, cmd_mv, cmd_rm, cmd_mkdir, cmd_restore, cmd_purge, cmd_history,
+	cmd_import, cmd_export, cmd_du, cmd_gc, cmd_fsck, cmd_doctor;
 
 #endif

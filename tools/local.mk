@@ -18,8 +18,10 @@ garner_SOURCES = \
 	tools/cmd-mount.h \
 	tools/cmd-open.c \
 	tools/cmd-print.c \
+	tools/cmd-push.c \
 	tools/cmd-s3.c \
 	tools/cmd-status.c \
+	tools/cmd-sync.c \
 	tools/cmd-trash.c \
 	tools/cmd-tree.c \
 	tools/cmd-umount.c \
