@@ -65,10 +65,12 @@ static struct s3_verdict judge(struct s3_job *job, const struct s3_xml_error *e)
 	if (job->http.body_err)
 		return (struct s3_verdict){ job->http.body_err, S3_REMEDY_NONE };
 	v = s3_retry_judge(&answer);
-	/* Stored, but not what was sent. */
+	/* Stored, but not what was sent: what a condition finds there now may be that. */
 	if (!v.err && job->verb == S3_PUT && !job->looking && *a->checksum &&
-	    strcmp(a->checksum, job->checksum))
+	    strcmp(a->checksum, job->checksum)) {
+		job->maybe_done = true;
 		return (struct s3_verdict){ -EIO, S3_REMEDY_WAIT };
+	}
 	return v;
 }
 
@@ -157,16 +159,18 @@ static bool go_on_conditionally(struct s3_job *job, int *err)
 		return false;
 	if (job->looking) {
 		job->looking = *err != -ENOENT;
+		job->looked = !job->looking;
 		if (*err == 0)
 			*err = -EEXIST;
 		return !job->looking && send_again(job, time_mono_ns());
 	}
 	if (*err == -EEXIST)
 		c->conditional = S3_CONDITIONAL_YES;
-	if (*err != -EOPNOTSUPP || c->conditional == S3_CONDITIONAL_NO)
+	if (*err != -EOPNOTSUPP || job->looked)
 		return false;
+	if (c->conditional != S3_CONDITIONAL_NO)
+		log_info("s3://%s: the server knows no If-None-Match", c->settings.bucket);
 	c->conditional = S3_CONDITIONAL_NO;
-	log_info("s3://%s: the server knows no If-None-Match", c->settings.bucket);
 	job->looking = true;
 	return send_again(job, time_mono_ns());
 }

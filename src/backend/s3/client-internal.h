@@ -36,6 +36,7 @@ struct s3_job {
 	s3_read_fn *read;
 	bool if_absent;
 	bool looking;    /* instead of a condition: is there one? */
+	bool looked;     /* there was none */
 	bool maybe_done; /* a try may have had its effect without our hearing of it */
 	bool new_clock, new_credential, new_region; /* each remedy is tried once */
 	unsigned tries;

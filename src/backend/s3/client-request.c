@@ -215,6 +215,9 @@ int s3_job_prepare(struct s3_http_job *http)
 	int err;
 
 	buf_reset(&job->why);
+	/* It may have been learnt since the job was submitted. */
+	if (job->if_absent && !job->looked && job->client->conditional == S3_CONDITIONAL_NO)
+		job->looking = true;
 	err = s3_keeper_get(job->client->keeper, &keys, &job->why);
 	if (err == -EAGAIN)
 		return err;

@@ -220,7 +220,6 @@ static int make_job(struct s3_client *c, const struct s3_request *r, struct s3_j
 	job->http.ticket = c->tickets++;
 	job->http.prepare = s3_job_prepare;
 	job->http.done = s3_job_done;
-	job->looking = r->if_absent && c->conditional == S3_CONDITIONAL_NO;
 	err = copy_texts(job, r);
 	if (!err)
 		err = hash_body(job, r);

@@ -284,6 +284,11 @@ START_TEST(uncertain_condition)
 	server_fault(lab.server, (struct fault){ FAULT_LOST_REPLY, .method = "PUT", .count = 1 });
 	ck_assert_int_eq(lab_call(&lab, r, 9000), ERR_UNCERTAIN);
 	ck_assert(lab_holds(&lab, "c", "x", 1));
+	/* What is there came from us, and the server's checksum says that it is not what was sent. */
+	server_fault(lab.server,
+		     (struct fault){ FAULT_WRONG_CHECKSUM, .method = "PUT", .count = 1 });
+	r.key = "d";
+	ck_assert_int_eq(lab_call(&lab, r, 9000), ERR_UNCERTAIN);
 	lab_close(&lab);
 }
 END_TEST

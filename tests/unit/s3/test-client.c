@@ -116,6 +116,54 @@ START_TEST(conditions_not_known)
 }
 END_TEST
 
+struct absent {
+	atomic_uint stored, kept, over;
+};
+
+static void note_absent(void *arg, const struct s3_reply *reply)
+{
+	struct absent *a = arg;
+
+	a->stored += reply->err == 0;
+	a->kept += reply->err == -EEXIST;
+	a->over++;
+}
+
+/* Those that were under way when the first answer taught us that are looked up like all others. */
+START_TEST(conditions_not_known_by_many)
+{
+	enum { COUNT = 24 };
+	char keys[COUNT][8];
+	struct absent a = { 0 };
+	struct lab lab;
+
+	lab_open(&lab);
+	ck_assert_int_eq(lab_put(&lab, "k0", "there", 5), 0);
+	server_set_conditional(lab.server, false, false);
+	for (int i = 0; i < COUNT; i++) {
+		struct s3_request r = { .verb = S3_PUT,
+					.key = keys[i],
+					.body = "mine",
+					.body_len = 4,
+					.if_absent = true,
+					.deadline_ns = time_mono_ns() + 20 * TIME_NS_PER_S,
+					.done = note_absent,
+					.arg = &a };
+
+		/* Two of each: who comes second may be told so, or have stored the same. */
+		snprintf(keys[i], sizeof(keys[i]), "k%d", i / 2);
+		ck_assert_int_eq(s3_client_submit(lab.client, &r, NULL), 0);
+	}
+	while (a.over < COUNT)
+		usleep(1000);
+	ck_assert_uint_eq(a.stored + a.kept, COUNT);
+	ck_assert_uint_ge(a.kept, 2);
+	ck_assert(lab_holds(&lab, "k0", "there", 5));
+	ck_assert(lab_holds(&lab, "k1", "mine", 4));
+	lab_close(&lab);
+}
+END_TEST
+
 START_TEST(below_a_prefix)
 {
 	struct lab lab;
@@ -456,6 +504,6 @@ START_TEST(a_client_that_nobody_asked)
 END_TEST
 
 UNIT_MAIN("s3/client", 60, objects, what_a_put_says_of_itself, conditions_kept,
-	  conditions_not_known, below_a_prefix, bucket_in_the_host, region_of_the_answer,
-	  clock_of_the_server, sessions, wrong_keys, streamed_bodies, many_at_a_time, lists,
-	  presigned_urls, a_client_that_nobody_asked)
+	  conditions_not_known, conditions_not_known_by_many, below_a_prefix, bucket_in_the_host,
+	  region_of_the_answer, clock_of_the_server, sessions, wrong_keys, streamed_bodies,
+	  many_at_a_time, lists, presigned_urls, a_client_that_nobody_asked)
