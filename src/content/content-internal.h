@@ -9,6 +9,8 @@
 #include "content/draft-pool.h"
 #include "content/view-open.h"
 
+struct fetch;
+
 struct content {
 	struct meta *meta;
 	struct blobs *blobs;
@@ -18,6 +20,7 @@ struct content {
 	struct draft_pool drafts;
 	struct bundle_set bundles;
 	struct view_open_set views;
+	struct fetch *fetch; /* fetch.h; NULL: there is nowhere to fetch from */
 	struct collect_state collect;
 	/* Homes whose chunks are moving to another blob (draft_unseal()): begun and ended. What is found meanwhile may be out of date. Atomic. */
 	unsigned moves_begun, moves_ended;
@@ -29,6 +32,7 @@ enum content_blob_kind {
 	CONTENT_BLOB_DRAFT = 1,
 	CONTENT_BLOB_HOME = 2,
 	CONTENT_BLOB_BUNDLE = 3,
+	CONTENT_BLOB_CACHE = 4,
 };
 
 /* The instance of this process as a parameter. */

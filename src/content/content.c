@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "content/content-internal.h"
+#include "content/fetch.h"
 #include "util/cleanup.h"
 #include "util/pool.h"
 
@@ -44,6 +45,7 @@ void content_close(struct content *c)
 {
 	if (!c)
 		return;
+	fetch_stop(c);
 	/* A task may be making drafts. */
 	if (c->pool)
 		pool_drain(c->pool);

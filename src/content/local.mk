@@ -27,6 +27,12 @@ libcontent_a_SOURCES = \
 	src/content/draft.h \
 	src/content/extent.c \
 	src/content/extent.h \
+	src/content/fetch-cache.c \
+	src/content/fetch-internal.h \
+	src/content/fetch-wait.c \
+	src/content/fetch-work.c \
+	src/content/fetch.c \
+	src/content/fetch.h \
 	src/content/hash.c \
 	src/content/hash.h \
 	src/content/manifest.c \
@@ -47,8 +53,11 @@ libcontent_a_SOURCES = \
 	src/content/upload-send.c \
 	src/content/upload.c \
 	src/content/upload.h \
+	src/content/view-away.c \
+	src/content/view-internal.h \
 	src/content/view-open.c \
 	src/content/view-open.h \
+	src/content/view-plan.c \
 	src/content/view.c \
 	src/content/view.h
 EXTRA_DIST += src/content/DESIGN doc/chunking.md

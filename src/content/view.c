@@ -2,12 +2,11 @@
 /* Views: made from one query, read without locks. */
 #include "config.h"
 
-#include "content/content-internal.h"
-#include "content/view.h"
+#include "content/view-internal.h"
 #include "util/err.h"
 #include "util/log.h"
+#include "util/time.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -15,161 +14,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The view that is given out is the first member; the rest is for view_put(). */
-struct view_held {
-	struct view view;
-	struct content *content; /* NULL: not of an object */
-	int64_t object;
-};
+enum { VIEW_PAUSE_US = 200 };
 
-enum { VIEW_PLACES_MAX = 8, VIEW_PAUSE_US = 200 };
-
-/* Where bytes may be read: `delta` is what their offset in the blob is beyond that in the content. */
-struct view_place {
-	int64_t blob;
-	uint64_t delta; /* may wrap */
-};
-
-/* A chunk, or chunks that lie side by side at each of these places. */
-struct view_span {
-	uint64_t start, len;
-	enum view_kind kind;
-	size_t place_count;
-	struct view_place places[VIEW_PLACES_MAX];
-};
-
-struct view_plan_run {
-	struct view_run run;
-	int64_t blob;
-};
-
-/*
- * A view in the making. Spans that are of one kind become one run, as long as there is a blob that has all of it; so an object whose
- * chunks all have a place in its home is one run, whatever other places some of them have.
- */
-struct view_plan {
-	uint64_t size, end; /* `end`: of the chunks so far */
-	int64_t object;
-	bool found;
-	int64_t idx;            /* of the chunk that is being read, -1: none */
-	struct view_span chunk; /* with the places read so far */
-	struct view_span span;  /* the run that is not ended yet; length 0: none */
-	struct view_plan_run *runs;
-	size_t count, cap;
-};
-
-enum {
-	VIEW_COL_SIZE,
-	VIEW_COL_IDX,
-	VIEW_COL_START,
-	VIEW_COL_LENGTH,
-	VIEW_COL_CHUNK,
-	VIEW_COL_BLOB,
-	VIEW_COL_OFF
-};
-
-/* Ends the run. */
-static int view_plan_end_run(struct view_plan *p)
-{
-	const struct view_span *span = &p->span;
-
-	if (!span->len)
-		return 0;
-	if (p->count == p->cap) {
-		size_t cap = p->cap ? p->cap * 2 : 4;
-		struct view_plan_run *runs = reallocarray(p->runs, cap, sizeof(*runs));
-
-		if (!runs)
-			return -ENOMEM;
-		p->runs = runs;
-		p->cap = cap;
-	}
-	struct view_plan_run *run = &p->runs[p->count++];
-
-	*run = (struct view_plan_run){
-		.run = { .start = span->start, .len = span->len, .kind = span->kind },
-	};
-	if (span->kind == VIEW_BLOB) {
-		run->blob = span->places[0].blob;
-		run->run.off = span->start + span->places[0].delta;
-	}
-	p->span.len = 0;
-	return 0;
-}
-
-/* Whether the chunk goes on where the span ends; the span keeps the places that both have. */
-static bool view_span_join(struct view_span *span, const struct view_span *chunk)
-{
-	struct view_place both[VIEW_PLACES_MAX];
-	size_t count = 0;
-
-	if (!span->len || span->kind != chunk->kind)
-		return false;
-	for (size_t i = 0; i < span->place_count; i++) {
-		for (size_t k = 0; k < chunk->place_count; k++) {
-			if (span->places[i].blob == chunk->places[k].blob &&
-			    span->places[i].delta == chunk->places[k].delta)
-				both[count++] = span->places[i];
-		}
-	}
-	if (span->kind == VIEW_BLOB && !count)
-		return false;
-	memcpy(span->places, both, count * sizeof(both[0]));
-	span->place_count = count;
-	span->len += chunk->len;
-	return true;
-}
-
-/* All places of the chunk were read. */
-static int view_plan_end_chunk(struct view_plan *p)
-{
-	int err = 0;
-
-	if (p->idx < 0 || view_span_join(&p->span, &p->chunk))
-		return 0;
-	err = view_plan_end_run(p);
-	p->span = p->chunk;
-	return err;
-}
-
-/* A row is a chunk at one place, or a hole, or a chunk without a place. */
-static int view_plan_row(void *arg, const struct meta_row *row)
-{
-	struct view_plan *p = arg;
-	struct view_span *chunk = &p->chunk;
-	int64_t idx = meta_row_int(row, VIEW_COL_IDX);
-
-	p->found = true;
-	p->size = (uint64_t)meta_row_int(row, VIEW_COL_SIZE);
-	if (meta_row_null(row, VIEW_COL_IDX))
-		return 0;
-	if (idx != p->idx) {
-		int err = view_plan_end_chunk(p);
-
-		if (err)
-			return err;
-		*chunk = (struct view_span){
-			.start = (uint64_t)meta_row_int(row, VIEW_COL_START),
-			.len = (uint64_t)meta_row_int(row, VIEW_COL_LENGTH),
-			.kind = meta_row_null(row, VIEW_COL_CHUNK) ? VIEW_ZERO : VIEW_MISSING,
-		};
-		p->idx = idx;
-		if (chunk->start != p->end || !chunk->len || chunk->len > p->size - p->end)
-			return ERR_CORRUPT;
-		p->end += chunk->len;
-	}
-	if (!meta_row_null(row, VIEW_COL_BLOB) && chunk->place_count < VIEW_PLACES_MAX) {
-		chunk->kind = VIEW_BLOB;
-		chunk->places[chunk->place_count++] = (struct view_place){
-			.blob = meta_row_int(row, VIEW_COL_BLOB),
-			.delta = (uint64_t)meta_row_int(row, VIEW_COL_OFF) - chunk->start,
-		};
-	}
-	return 0;
-}
-
-/* Opens the blob of each run, once for all runs of a blob that follow one another. */
-static int view_get_blobs(struct content *c, struct view *v, const struct view_plan *p)
+/* Opens the blob of each run, once for all runs of a blob that follow one another. -ESTALE: a blob has no file, the plan is to be made again. */
+static int view_get_blobs(struct content *c, struct view *v, struct view_plan *p)
 {
 	int64_t last = 0;
 	struct blob *blob = NULL;
@@ -178,9 +26,10 @@ static int view_get_blobs(struct content *c, struct view *v, const struct view_p
 		struct view_run *run = &v->runs[i];
 
 		*run = p->runs[i].run;
-		v->count = i + 1;
-		if (run->kind != VIEW_BLOB)
+		if (run->kind != VIEW_BLOB) {
+			v->count = i + 1;
 			continue;
+		}
 		int err = 0;
 
 		if (blob && last == p->runs[i].blob)
@@ -190,14 +39,13 @@ static int view_get_blobs(struct content *c, struct view *v, const struct view_p
 		if (err == -ENOENT) {
 			log_error("object %" PRId64 ": blob %" PRId64 " has no file", p->object,
 				  p->runs[i].blob);
-			run->kind = VIEW_MISSING;
-		} else if (err) {
-			run->kind = VIEW_MISSING;
-			return err;
-		} else {
-			blob = run->blob;
-			last = p->runs[i].blob;
+			return view_plan_lose(p, p->runs[i].blob);
 		}
+		if (err)
+			return err;
+		blob = run->blob;
+		last = p->runs[i].blob;
+		v->count = i + 1;
 	}
 	return 0;
 }
@@ -219,7 +67,16 @@ static struct view_held *view_new(uint64_t size, size_t count)
 	return held;
 }
 
-static int view_from_plan(struct content *c, const struct view_plan *p, struct view **out)
+static bool view_has_missing(const struct view *v)
+{
+	for (size_t i = 0; i < v->count; i++) {
+		if (v->runs[i].kind == VIEW_MISSING)
+			return true;
+	}
+	return false;
+}
+
+static int view_from_plan(struct content *c, struct view_plan *p, struct view **out)
 {
 	struct view_held *held = view_new(p->size, p->count);
 
@@ -232,6 +89,8 @@ static int view_from_plan(struct content *c, const struct view_plan *p, struct v
 		held->object = p->object;
 		err = view_get_blobs(c, &held->view, p);
 	}
+	if (!err && view_has_missing(&held->view))
+		err = view_away_init(held);
 	if (err)
 		view_put(&held->view);
 	else
@@ -241,21 +100,17 @@ static int view_from_plan(struct content *c, const struct view_plan *p, struct v
 
 static int view_build(struct content *c, int64_t id, struct view **out)
 {
-	struct view_plan plan = { .object = id, .idx = -1 };
-	int got = META_QUERY(c->meta, OBJECT_PLACES, view_plan_row, &plan, META_I(id));
-	int err = got < 0 ? got : view_plan_end_chunk(&plan);
+	struct view_plan plan = { .object = id };
+	int err;
 
-	if (!err)
-		err = view_plan_end_run(&plan);
-	if (!err && !plan.found)
-		err = -ENOENT;
-	if (!err && plan.end != plan.size)
-		err = ERR_CORRUPT;
-	if (!err)
-		err = view_from_plan(c, &plan, out);
+	do {
+		err = view_plan_read(c, &plan);
+		if (!err)
+			err = view_from_plan(c, &plan, out);
+	} while (err == -ESTALE);
 	if (err == ERR_CORRUPT)
 		log_error("object %" PRId64 ": its list of chunks has gaps", id);
-	free(plan.runs);
+	view_plan_release(&plan);
 	return err;
 }
 
@@ -263,7 +118,7 @@ static int view_build(struct content *c, int64_t id, struct view **out)
  * What the rows said may be out of date by the time the files are opened: where a home became a draft meanwhile, its own file was found by
  * what its chunks' places no longer say. Counting is enough, since it is rare.
  */
-int view_of_object(struct content *c, int64_t id, struct view **out)
+static int view_of_object_now(struct content *c, int64_t id, struct view **out)
 {
 	for (;;) {
 		unsigned ended = __atomic_load_n(&c->moves_ended, __ATOMIC_SEQ_CST);
@@ -275,6 +130,18 @@ int view_of_object(struct content *c, int64_t id, struct view **out)
 			view_put(*out);
 		usleep(VIEW_PAUSE_US);
 	}
+}
+
+/* The object counts as viewed from before its rows are read. */
+int view_of_object(struct content *c, int64_t id, struct view **out)
+{
+	int err = view_open_add(&c->views, id);
+
+	if (err)
+		return err;
+	err = view_of_object_now(c, id, out);
+	view_open_drop(&c->views, id);
+	return err;
 }
 
 int view_of_zeros(uint64_t size, struct view **out)
@@ -305,6 +172,7 @@ void view_put(struct view *v)
 		if (v->runs[i].kind == VIEW_BLOB)
 			blob_put(v->runs[i].blob);
 	}
+	view_away_release(held);
 	if (held->content)
 		view_open_drop(&held->content->views, held->object);
 	free(v->runs);
@@ -328,18 +196,17 @@ const struct view_run *view_find(const struct view *v, uint64_t off)
 	return &v->runs[low];
 }
 
-/* Fills `len` bytes from `skip` within the run. 0 or negative errno. */
-static int view_read_run(const struct view_run *run, void *buf, size_t len, uint64_t skip)
+/* Fills `len` bytes from `skip` within the run. 0, -EREMOTE or negative errno. */
+static int view_read_run(struct view_held *held, size_t i, void *buf, size_t len, uint64_t skip)
 {
+	const struct view_run *run = &held->view.runs[i];
+
 	if (run->kind == VIEW_ZERO) {
 		memset(buf, 0, len);
 		return 0;
 	}
-	if (run->kind == VIEW_MISSING) {
-		log_error("content at %" PRIu64 "..%" PRIu64 " is not on this machine", run->start,
-			  run->start + run->len);
-		return -EIO;
-	}
+	if (run->kind == VIEW_MISSING)
+		return view_away_read(held, i, buf, len, skip);
 	ssize_t got = blob_read(run->blob, buf, len, run->off + skip);
 
 	if (got == (ssize_t)len)
@@ -349,41 +216,101 @@ static int view_read_run(const struct view_run *run, void *buf, size_t len, uint
 	return got < 0 ? (int)got : -EIO;
 }
 
-ssize_t view_read(const struct view *v, void *buf, size_t len, uint64_t off)
+/* Reads [off, off + len), which lies within the view, as far as it is here: the count, and *err what stands in the way of more. */
+static size_t view_read_part(struct view_held *held, uint8_t *buf, size_t len, uint64_t off,
+			     int *err)
 {
-	const struct view_run *run = view_find(v, off);
-	size_t done = 0;
+	const struct view *v = &held->view;
+	size_t i = (size_t)(view_find(v, off) - v->runs), done = 0;
 
-	if (!run)
+	for (*err = 0; done < len; i++) {
+		uint64_t skip = off + done - v->runs[i].start;
+		size_t part = len - done;
+
+		if (part > v->runs[i].len - skip)
+			part = v->runs[i].len - skip;
+		*err = view_read_run(held, i, buf + done, part, skip);
+		if (*err)
+			break;
+		done += part;
+	}
+	if (held->found && !*err)
+		view_away_ahead(held, off, len);
+	return done;
+}
+
+ssize_t view_read_here(const struct view *v, void *buf, size_t len, uint64_t off)
+{
+	/* What is noted of a view does not change it. */
+	struct view_held *held = (struct view_held *)(uintptr_t)v;
+	int err;
+
+	if (off >= v->size)
 		return 0;
 	if (len > v->size - off)
 		len = v->size - off;
-	for (; done < len; run++) {
-		uint64_t skip = off + done - run->start;
-		size_t part = len - done;
+	size_t done = view_read_part(held, buf, len, off, &err);
 
-		if (part > run->len - skip)
-			part = run->len - skip;
-		int err = view_read_run(run, (uint8_t *)buf + done, part, skip);
+	return err ? err : (ssize_t)done;
+}
 
+/* Waits for the bytes at `off`, of one chunk. */
+static int view_await(struct view_held *held, uint64_t off, int64_t deadline_ns)
+{
+	struct fetch_wait *w = NULL;
+	int err = fetch_wait_new(held->content, deadline_ns, &w);
+
+	if (!err)
+		err = view_want(&held->view, off, 1, w);
+	if (!err)
+		err = fetch_wait_block(w);
+	fetch_wait_free(w);
+	return err;
+}
+
+ssize_t view_read(const struct view *v, void *buf, size_t len, uint64_t off)
+{
+	struct view_held *held = (struct view_held *)(uintptr_t)v;
+	int64_t deadline_ns = 0;
+	size_t done = 0;
+	int err = 0;
+
+	if (off >= v->size)
+		return 0;
+	if (len > v->size - off)
+		len = v->size - off;
+	while (!err && done < len) {
+		done += view_read_part(held, (uint8_t *)buf + done, len - done, off + done, &err);
+		if (err != -EREMOTE)
+			continue;
+		if (!deadline_ns)
+			deadline_ns = fetch_deadline_ns(held->content);
+		err = view_await(held, off + done, deadline_ns);
 		if (err)
-			return err;
-		done += part;
+			log_error("object %" PRId64 " at %" PRIu64 " is not on this machine: %s",
+				  held->object, off + done, err_text(err));
 	}
-	return (ssize_t)done;
+	return err == -ETIMEDOUT ? -EIO : err ? err : (ssize_t)done;
 }
 
 ssize_t view_read_now(const struct view *v, void *buf, size_t len, uint64_t off)
 {
+	struct view_held *held = (struct view_held *)(uintptr_t)v;
 	const struct view_run *run = view_find(v, off);
 
 	if (!run)
 		return 0;
 	if (len > v->size - off)
 		len = v->size - off;
-	if (run->kind != VIEW_BLOB || len > run->start + run->len - off)
+	if (run->kind == VIEW_ZERO || len > run->start + run->len - off)
 		return -EAGAIN;
-	return blob_read_now(run->blob, buf, len, run->off + (off - run->start));
+	if (run->kind == VIEW_BLOB)
+		return blob_read_now(run->blob, buf, len, run->off + (off - run->start));
+	ssize_t got = view_away_read_now(held, (size_t)(run - v->runs), buf, len, off - run->start);
+
+	if (got >= 0)
+		view_away_ahead(held, off, len);
+	return got;
 }
 
 int64_t view_seek(const struct view *v, uint64_t off, int whence)

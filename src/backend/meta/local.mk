@@ -15,6 +15,7 @@ libmeta_a_SOURCES = \
 	src/backend/meta/sql-admin.def \
 	src/backend/meta/sql-content.def \
 	src/backend/meta/sql-file.def \
+	src/backend/meta/sql-fetch.def \
 	src/backend/meta/sql-import.def \
 	src/backend/meta/sql-check.def \
 	src/backend/meta/sql-report.def \

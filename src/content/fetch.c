@@ -1,0 +1,645 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The table of chunks under way: finding, asking for, and letting go of them. */
+#include "config.h"
+
+#include "backend/store/store-s3.h"
+#include "content/fetch-internal.h"
+#include "util/err.h"
+#include "util/log.h"
+#include "util/time.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	FETCH_TRANSFERS = 16,
+	FETCH_MEMORY = 128 << 20,
+	FETCH_TIMEOUT_S = 30,
+	FETCH_PAUSE_US = 200,
+	FETCH_AHEAD_SHARE = 2, /* chunks fetched ahead take this part of the memory at most */
+};
+
+/* A transfer may last this long: its readers have given up long before, but the next one finds the chunk. */
+#define FETCH_TRANSFER_NS (300 * TIME_NS_PER_S)
+
+/* A failure is logged this often. */
+#define FETCH_TELL_NS (10 * TIME_NS_PER_S)
+
+void fetch_list_add(struct fetch_list *list, struct fetch_entry *e)
+{
+	assert(!e->list);
+	e->list = list;
+	e->prev = list->last;
+	e->next = NULL;
+	if (list->last)
+		list->last->next = e;
+	else
+		list->first = e;
+	list->last = e;
+}
+
+void fetch_list_add_first(struct fetch_list *list, struct fetch_entry *e)
+{
+	assert(!e->list);
+	e->list = list;
+	e->prev = NULL;
+	e->next = list->first;
+	if (list->first)
+		list->first->prev = e;
+	else
+		list->last = e;
+	list->first = e;
+}
+
+void fetch_list_drop(struct fetch_entry *e)
+{
+	if (!e->list)
+		return;
+	if (e->prev)
+		e->prev->next = e->next;
+	else
+		e->list->first = e->next;
+	if (e->next)
+		e->next->prev = e->prev;
+	else
+		e->list->last = e->prev;
+	e->list = NULL;
+}
+
+struct fetch_file *fetch_file_new(struct blob *blob)
+{
+	struct fetch_file *file = calloc(1, sizeof(*file));
+
+	if (!file)
+		return NULL;
+	file->blob = blob;
+	file->refs = 1;
+	return file;
+}
+
+struct fetch_file *fetch_file_get(struct fetch_file *file)
+{
+	__atomic_add_fetch(&file->refs, 1, __ATOMIC_RELAXED);
+	return file;
+}
+
+void fetch_file_put(struct fetch_file *file)
+{
+	if (!file || __atomic_sub_fetch(&file->refs, 1, __ATOMIC_ACQ_REL))
+		return;
+	blob_put(file->blob);
+	free(file);
+}
+
+struct blob *fetch_file_blob(const struct fetch_file *file)
+{
+	return file->blob;
+}
+
+bool fetch_file_bad(const struct fetch_file *file)
+{
+	return __atomic_load_n(&file->bad, __ATOMIC_ACQUIRE);
+}
+
+static void fetch_entry_free(struct fetch_entry *e)
+{
+	fetch_file_put(e->file);
+	free(e->bytes);
+	free(e);
+}
+
+void fetch_unlock(struct fetch *f)
+{
+	struct fetch_entry *dead = f->dead.first;
+
+	f->dead = (struct fetch_list){ NULL, NULL };
+	lock_unlock(&f->lock);
+	while (dead) {
+		struct fetch_entry *next = dead->next;
+
+		fetch_entry_free(dead);
+		dead = next;
+	}
+}
+
+static void fetch_table_drop_locked(struct fetch_entry *e) LOCK_REQUIRES(&e->fetch->lock)
+{
+	if (e->in_table)
+		HASH_DEL(e->fetch->table, e);
+	e->in_table = false;
+}
+
+void fetch_entry_drop_bytes_locked(struct fetch_entry *e)
+{
+	if (!e->bytes)
+		return;
+	free(e->bytes);
+	e->bytes = NULL;
+	e->fetch->used_bytes -= e->size;
+}
+
+/* Frees it with the lock. */
+static void fetch_entry_kill_locked(struct fetch_entry *e) LOCK_REQUIRES(&e->fetch->lock)
+{
+	struct fetch *f = e->fetch;
+
+	fetch_list_drop(e);
+	fetch_table_drop_locked(e);
+	fetch_entry_drop_bytes_locked(e);
+	fetch_list_add(&f->dead, e);
+}
+
+void fetch_entry_put_locked(struct fetch_entry *e)
+{
+	if (--e->refs)
+		return;
+	/* What could not be written is kept for the next reader as long as the memory is not wanted. */
+	if (e->phase == FETCH_HELD && !e->fetch->cancelled)
+		fetch_list_add(&e->fetch->idle, e);
+	else
+		fetch_entry_kill_locked(e);
+}
+
+/* Tells those who wait for the entry. */
+static void fetch_entry_tell_locked(struct fetch_entry *e) LOCK_REQUIRES(&e->fetch->lock)
+{
+	while (e->links) {
+		struct fetch_link *l = e->links;
+
+		e->links = l->next;
+		if (l->next)
+			l->next->prev = NULL;
+		l->linked = false;
+		fetch_wait_ready_locked(l->wait, e->err);
+	}
+}
+
+void fetch_entry_ready_locked(struct fetch_entry *e)
+{
+	fetch_entry_tell_locked(e);
+}
+
+void fetch_entry_fail_locked(struct fetch_entry *e, int err)
+{
+	e->phase = FETCH_FAILED;
+	e->err = err;
+	fetch_list_drop(e);
+	fetch_table_drop_locked(e);
+	fetch_entry_drop_bytes_locked(e);
+	fetch_entry_tell_locked(e);
+	fetch_entry_put_locked(e);
+}
+
+/* What the metadata knows of a chunk. */
+struct fetch_row {
+	struct content *content;
+	bool found;
+	struct hash hash;
+	uint64_t size;
+	struct blob *blob; /* NULL: it has no place, or none whose file is there */
+	uint64_t start;
+};
+
+struct fetch_place {
+	int64_t blob;
+	uint64_t start;
+};
+
+enum { FETCH_PLACES_MAX = 8 };
+
+struct fetch_places {
+	struct fetch_row *row;
+	struct fetch_place place[FETCH_PLACES_MAX];
+	size_t count;
+};
+
+static int fetch_find_row(void *arg, const struct meta_row *row)
+{
+	struct fetch_places *p = arg;
+	size_t len;
+	const void *hash = meta_row_bytes(row, 0, &len);
+
+	if (len != HASH_LEN)
+		return ERR_CORRUPT;
+	p->row->found = true;
+	memcpy(p->row->hash.b, hash, HASH_LEN);
+	p->row->size = (uint64_t)meta_row_int(row, 1);
+	if (!meta_row_null(row, 2) && p->count < FETCH_PLACES_MAX)
+		p->place[p->count++] = (struct fetch_place){ meta_row_int(row, 2),
+							     (uint64_t)meta_row_int(row, 3) };
+	return 0;
+}
+
+static int fetch_find_once(struct content *c, int64_t chunk, struct fetch_row *out)
+{
+	struct fetch_places p = { .row = out };
+	int got = META_QUERY(c->meta, FETCH_CHUNK, fetch_find_row, &p, META_I(chunk));
+
+	if (got < 0)
+		return got;
+	if (!out->found || !out->size || out->size > UINT32_MAX)
+		return ERR_CORRUPT;
+	for (size_t i = 0; i < p.count && !out->blob; i++) {
+		int err = blobs_get(c->blobs, p.place[i].blob, &out->blob);
+
+		out->start = p.place[i].start;
+		if (err && err != -ENOENT)
+			return err;
+	}
+	return 0;
+}
+
+/* As in view_of_object(): what is found while a blob changes hands may be out of date. */
+static int fetch_find(struct content *c, int64_t chunk, struct fetch_row *out)
+{
+	for (;;) {
+		unsigned ended = __atomic_load_n(&c->moves_ended, __ATOMIC_SEQ_CST);
+		int err;
+
+		*out = (struct fetch_row){ .content = c };
+		err = fetch_find_once(c, chunk, out);
+		if (__atomic_load_n(&c->moves_begun, __ATOMIC_SEQ_CST) == ended)
+			return err;
+		blob_put(out->blob);
+		usleep(FETCH_PAUSE_US);
+	}
+}
+
+/* Puts the entry in line, or where it was found. */
+static void fetch_found_locked(struct fetch_entry *e, int err, const struct fetch_row *row,
+			       struct fetch_file **file) LOCK_REQUIRES(&e->fetch->lock)
+{
+	struct fetch *f = e->fetch;
+
+	e->hash = row->hash;
+	e->size = row->size;
+	if (!err && f->cancelled)
+		err = -ECANCELED;
+	if (err) {
+		fetch_entry_fail_locked(e, err);
+	} else if (*file) {
+		e->phase = FETCH_PLACED;
+		e->file = *file;
+		e->off = row->start;
+		*file = NULL;
+		fetch_entry_ready_locked(e);
+		fetch_entry_put_locked(e);
+	} else {
+		e->phase = FETCH_ASKED;
+		fetch_list_add(e->ahead ? &f->ahead : &f->asked, e);
+		fetch_pump_locked(f);
+	}
+}
+
+/* By the thread that made the entry. */
+static void fetch_look_up(struct fetch_entry *e)
+{
+	struct fetch *f = e->fetch;
+	struct fetch_file *file = NULL;
+	struct fetch_row row;
+	int err = fetch_find(f->content, e->chunk, &row);
+
+	if (!err && row.blob) {
+		file = fetch_file_new(row.blob);
+		err = file ? 0 : -ENOMEM;
+	}
+	if (err && !file)
+		blob_put(row.blob);
+	lock_lock(&f->lock);
+	fetch_found_locked(e, err, &row, &file);
+	fetch_unlock(f);
+	fetch_file_put(file);
+}
+
+static struct fetch_entry *fetch_entry_new_locked(struct fetch *f, int64_t chunk)
+	LOCK_REQUIRES(&f->lock)
+{
+	struct fetch_entry *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return NULL;
+	e->fetch = f;
+	e->chunk = chunk;
+	HASH_ADD(hh, f->table, chunk, sizeof(e->chunk), e);
+	if (!e->hh.tbl) {
+		free(e);
+		return NULL;
+	}
+	e->in_table = true;
+	return e;
+}
+
+/* Somebody waits for what was to be fetched ahead. */
+static void fetch_entry_hurry_locked(struct fetch_entry *e) LOCK_REQUIRES(&e->fetch->lock)
+{
+	e->ahead = false;
+	if (e->list != &e->fetch->ahead)
+		return;
+	fetch_list_drop(e);
+	fetch_list_add(&e->fetch->asked, e);
+	fetch_pump_locked(e->fetch);
+}
+
+struct fetch_entry *fetch_entry_get(struct fetch *f, int64_t chunk, int64_t object, uint64_t at,
+				    bool ahead)
+{
+	struct fetch_entry *e = NULL;
+	bool made = false;
+
+	lock_lock(&f->lock);
+	HASH_FIND(hh, f->table, &chunk, sizeof(chunk), e);
+	/* What the disk did not keep is fetched again. */
+	if (e && e->phase == FETCH_PLACED && fetch_file_bad(e->file)) {
+		fetch_table_drop_locked(e);
+		e = NULL;
+	}
+	if (!e) {
+		e = fetch_entry_new_locked(f, chunk);
+		made = e != NULL;
+	}
+	if (made) {
+		e->object = object;
+		e->at = at;
+		e->ahead = ahead;
+		e->refs = 1;
+	}
+	if (e) {
+		if (e->list == &f->idle)
+			fetch_list_drop(e);
+		e->refs++;
+		if (!ahead)
+			fetch_entry_hurry_locked(e);
+	}
+	fetch_unlock(f);
+	if (made)
+		fetch_look_up(e);
+	return e;
+}
+
+/* A line for the log, now and then. */
+static void fetch_tell_failure_locked(struct fetch_entry *e, const char *why)
+	LOCK_REQUIRES(&e->fetch->lock)
+{
+	struct fetch *f = e->fetch;
+	int64_t now = time_mono_ns();
+	char name[HASH_TEXT_LEN];
+
+	if (f->told_ns && now - f->told_ns < FETCH_TELL_NS)
+		return;
+	f->told_ns = now;
+	hash_hex(&e->hash, name);
+	log_error("chunk %s cannot be fetched: %s", name, why);
+}
+
+/* By the client's thread. */
+static void fetch_arrived(void *arg, ssize_t result, const char *why)
+{
+	struct fetch_entry *e = arg;
+	struct fetch *f = e->fetch;
+
+	lock_lock(&f->lock);
+	f->running--;
+	if (result >= 0) {
+		/* Short: the hash will tell. */
+		if ((uint64_t)result < e->size)
+			memset(e->bytes + result, 0, e->size - (size_t)result);
+		e->phase = FETCH_ARRIVED;
+		fetch_list_add(&f->arrived, e);
+	} else {
+		if (!f->cancelled) {
+			fetch_tell_failure_locked(e, why && *why ? why : err_text((int)result));
+			f->sum.failed++;
+			f->sum.last_error = (int)result;
+		}
+		fetch_entry_fail_locked(e, f->cancelled ? -ECANCELED : -EIO);
+	}
+	fetch_pump_locked(f);
+	lock_cond_signal(&f->work);
+	lock_cond_broadcast(&f->change);
+	fetch_unlock(f);
+}
+
+/* Makes room for `size` more bytes as far as unused ones can go. */
+static bool fetch_room_locked(struct fetch *f, uint64_t size, uint64_t limit)
+	LOCK_REQUIRES(&f->lock)
+{
+	while (f->used_bytes + size > limit && f->idle.first)
+		fetch_entry_kill_locked(f->idle.first);
+	return f->used_bytes + size <= limit;
+}
+
+/* The next in line that may begin: at least one always may. */
+static struct fetch_entry *fetch_next_locked(struct fetch *f) LOCK_REQUIRES(&f->lock)
+{
+	uint64_t limit = f->params.memory_bytes;
+	struct fetch_entry *e = f->asked.first;
+
+	if (f->running >= f->params.transfers || f->cancelled)
+		return NULL;
+	if (e && (fetch_room_locked(f, e->size, limit) || (!f->running && !f->arrived.first)))
+		return e;
+	if (e)
+		return NULL;
+	e = f->ahead.first;
+	return e && fetch_room_locked(f, e->size, limit / FETCH_AHEAD_SHARE) ? e : NULL;
+}
+
+static void fetch_begin_locked(struct fetch *f, struct fetch_entry *e) LOCK_REQUIRES(&f->lock)
+{
+	int err = fetch_work_start_locked(f);
+
+	fetch_list_drop(e);
+	e->bytes = err ? NULL : malloc(e->size);
+	if (!err && !e->bytes)
+		err = -ENOMEM;
+	if (e->bytes)
+		f->used_bytes += e->size;
+	e->phase = FETCH_RUNNING;
+	f->running++;
+	if (!err)
+		err = store_s3_submit_get(f->remote, e->hash.b, e->bytes, e->size, 0,
+					  time_mono_ns() + FETCH_TRANSFER_NS, fetch_arrived, e,
+					  &e->ticket);
+	if (!err)
+		return;
+	f->running--;
+	fetch_entry_fail_locked(e, err);
+}
+
+void fetch_pump_locked(struct fetch *f)
+{
+	struct fetch_entry *e;
+
+	while ((e = fetch_next_locked(f)) != NULL)
+		fetch_begin_locked(f, e);
+}
+
+int fetch_read(struct content *c, int64_t chunk, uint64_t off, void *buf, size_t len,
+	       struct fetch_file **file, uint64_t *at)
+{
+	struct fetch *f = c->fetch;
+	struct fetch_entry *e = NULL;
+	int result = -EREMOTE;
+
+	if (!f)
+		return result;
+	lock_lock(&f->lock);
+	HASH_FIND(hh, f->table, &chunk, sizeof(chunk), e);
+	if (e && e->phase == FETCH_PLACED && !fetch_file_bad(e->file)) {
+		*file = fetch_file_get(e->file);
+		*at = e->off + off;
+		result = 0;
+	} else if (e && e->phase == FETCH_HELD) {
+		/* The work on it may write it and drop the bytes: only what is nobody's work any more may go. */
+		if (e->list == &f->idle)
+			fetch_list_drop(e);
+		e->refs++;
+		e->readers++;
+		fetch_unlock(f);
+		memcpy(buf, e->bytes + off, len);
+		lock_lock(&f->lock);
+		e->readers--;
+		if (!e->readers && e->phase == FETCH_PLACED)
+			fetch_entry_drop_bytes_locked(e);
+		fetch_entry_put_locked(e);
+		result = 1;
+	}
+	fetch_unlock(f);
+	return result;
+}
+
+void fetch_ahead(struct content *c, int64_t chunk, int64_t object, uint64_t at)
+{
+	struct fetch *f = c->fetch;
+	struct fetch_entry *e = f ? fetch_entry_get(f, chunk, object, at, true) : NULL;
+
+	if (!e)
+		return;
+	lock_lock(&f->lock);
+	fetch_entry_put_locked(e);
+	fetch_unlock(f);
+}
+
+unsigned fetch_ahead_max(const struct content *c)
+{
+	const struct fetch *f = c->fetch;
+	uint64_t fit;
+
+	if (!f)
+		return 0;
+	fit = f->params.memory_bytes / FETCH_AHEAD_SHARE / c->params.chunker.avg;
+	return fit < f->params.transfers ? (unsigned)fit : f->params.transfers;
+}
+
+int64_t fetch_deadline_ns(const struct content *c)
+{
+	return time_mono_ns() +
+	       (c->fetch ? c->fetch->params.timeout_ns : FETCH_TIMEOUT_S * TIME_NS_PER_S);
+}
+
+void fetch_status(struct content *c, struct fetch_status *out)
+{
+	struct fetch *f = c->fetch;
+
+	*out = (struct fetch_status){ 0 };
+	if (!f)
+		return;
+	lock_lock(&f->lock);
+	*out = f->sum;
+	out->transfers = f->running;
+	out->memory_bytes = f->used_bytes;
+	for (const struct fetch_entry *e = f->asked.first; e; e = e->next)
+		out->waiting++;
+	for (const struct fetch_entry *e = f->ahead.first; e; e = e->next)
+		out->waiting++;
+	lock_unlock(&f->lock);
+}
+
+int fetch_start(struct content *c, struct store **remote, const struct fetch_params *params)
+{
+	struct fetch *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return -ENOMEM;
+	f->content = c;
+	f->params = *params;
+	if (!f->params.transfers)
+		f->params.transfers = FETCH_TRANSFERS;
+	if (!f->params.memory_bytes)
+		f->params.memory_bytes = FETCH_MEMORY;
+	if (!f->params.timeout_ns)
+		f->params.timeout_ns = FETCH_TIMEOUT_S * TIME_NS_PER_S;
+	lock_init(&f->lock, LOCK_RANK_CONTENT);
+	lock_cond_init(&f->work);
+	lock_cond_init(&f->change);
+	f->remote = *remote;
+	*remote = NULL;
+	c->fetch = f;
+	return 0;
+}
+
+/* Nothing in line begins any more. */
+static void fetch_cancel_lines_locked(struct fetch *f) LOCK_REQUIRES(&f->lock)
+{
+	struct fetch_entry *e, *next;
+
+	while (f->asked.first)
+		fetch_entry_fail_locked(f->asked.first, -ECANCELED);
+	while (f->ahead.first)
+		fetch_entry_fail_locked(f->ahead.first, -ECANCELED);
+	while (f->idle.first)
+		fetch_entry_kill_locked(f->idle.first);
+	HASH_ITER (hh, f->table, e, next) {
+		if (e->phase == FETCH_RUNNING)
+			store_s3_cancel(f->remote, e->ticket);
+	}
+}
+
+void fetch_cancel(struct content *c)
+{
+	struct fetch *f = c->fetch;
+
+	if (!f)
+		return;
+	lock_lock(&f->lock);
+	f->cancelled = true;
+	fetch_wait_end_all_locked(f, -ECANCELED);
+	fetch_cancel_lines_locked(f);
+	lock_cond_broadcast(&f->work);
+	while (f->due || f->telling)
+		lock_cond_wait(&f->change, &f->lock);
+	fetch_unlock(f);
+}
+
+void fetch_stop(struct content *c)
+{
+	struct fetch *f = c->fetch;
+
+	if (!f)
+		return;
+	fetch_cancel(c);
+	/* Ends what runs, and waits for it. */
+	store_close(f->remote);
+	lock_lock(&f->lock);
+	f->stop = true;
+	lock_cond_broadcast(&f->work);
+	fetch_unlock(f);
+	for (unsigned i = 0; i < f->thread_count; i++)
+		pthread_join(f->threads[i], NULL);
+	(void)fetch_record(c);
+	fetch_caches_release(f);
+	lock_lock(&f->lock);
+	while (f->idle.first)
+		fetch_entry_kill_locked(f->idle.first);
+	assert(!f->table);
+	fetch_unlock(f);
+	lock_cond_release(&f->change);
+	lock_cond_release(&f->work);
+	lock_release(&f->lock);
+	free(f);
+	c->fetch = NULL;
+}
