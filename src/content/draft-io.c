@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "content/draft-internal.h"
+#include "content/fetch.h"
 #include "util/err.h"
 #include "util/io.h"
 #include "util/log.h"
@@ -120,7 +121,11 @@ static int draft_read_file(struct draft *d, uint8_t *buf, size_t len, uint64_t o
 	return 0;
 }
 
-static int draft_read_part(struct draft *d, const struct draft_part *p, uint8_t *buf)
+/* How a view is read: view_read() or view_read_here(). */
+typedef ssize_t draft_view_fn(const struct view *v, void *buf, size_t len, uint64_t off);
+
+static int draft_read_part(struct draft *d, const struct draft_part *p, uint8_t *buf,
+			   draft_view_fn *read)
 {
 	const struct extent *e = &p->extent;
 
@@ -128,7 +133,7 @@ static int draft_read_part(struct draft *d, const struct draft_part *p, uint8_t 
 	case EXTENT_DRAFT:
 		return draft_read_file(d, buf, e->len, e->start);
 	case EXTENT_BASE: {
-		ssize_t got = view_read(p->view, buf, e->len, e->source);
+		ssize_t got = read(p->view, buf, e->len, e->source);
 
 		return got < 0 ? (int)got : (size_t)got == e->len ? 0 : -EIO;
 	}
@@ -139,14 +144,15 @@ static int draft_read_part(struct draft *d, const struct draft_part *p, uint8_t 
 	return -EIO;
 }
 
-static ssize_t draft_read_overlay(struct draft *d, uint8_t *buf, size_t len, uint64_t off)
+static ssize_t draft_read_overlay(struct draft *d, uint8_t *buf, size_t len, uint64_t off,
+				  draft_view_fn *read)
 {
 	struct draft_part parts[DRAFT_PEEK];
 	size_t done = 0, count;
 
 	while (done < len && (count = draft_peek(d, off + done, off + len, parts)) > 0) {
 		for (size_t i = 0; i < count; i++) {
-			int err = draft_read_part(d, &parts[i], buf + done);
+			int err = draft_read_part(d, &parts[i], buf + done, read);
 
 			if (err)
 				return err;
@@ -156,7 +162,8 @@ static ssize_t draft_read_overlay(struct draft *d, uint8_t *buf, size_t len, uin
 	return (ssize_t)done;
 }
 
-ssize_t draft_read(struct draft *d, void *buf, size_t len, uint64_t off)
+static ssize_t draft_read_with(struct draft *d, void *buf, size_t len, uint64_t off,
+			       draft_view_fn *read)
 {
 	if (off > INT64_MAX)
 		return 0;
@@ -164,7 +171,40 @@ ssize_t draft_read(struct draft *d, void *buf, size_t len, uint64_t off)
 		len = INT64_MAX - off;
 	if (draft_is_plain(d))
 		return io_pread_full(blob_fd(d->file), buf, len, off);
-	return draft_read_overlay(d, buf, len, off);
+	return draft_read_overlay(d, buf, len, off, read);
+}
+
+ssize_t draft_read(struct draft *d, void *buf, size_t len, uint64_t off)
+{
+	return draft_read_with(d, buf, len, off, view_read);
+}
+
+ssize_t draft_read_here(struct draft *d, void *buf, size_t len, uint64_t off)
+{
+	return draft_read_with(d, buf, len, off, view_read_here);
+}
+
+int draft_want(struct draft *d, uint64_t off, uint64_t len, struct fetch_wait *w)
+{
+	struct draft_part parts[DRAFT_PEEK];
+	uint64_t done = 0;
+	size_t count;
+	int err = 0;
+
+	if (draft_is_plain(d) || off > INT64_MAX)
+		return 0;
+	if (len > INT64_MAX - off)
+		len = INT64_MAX - off;
+	while (!err && done < len && (count = draft_peek(d, off + done, off + len, parts)) > 0) {
+		for (size_t i = 0; i < count && !err; i++) {
+			const struct extent *e = &parts[i].extent;
+
+			if (e->kind == EXTENT_BASE)
+				err = view_want(parts[i].view, e->source, e->len, w);
+			done += e->len;
+		}
+	}
+	return err;
 }
 
 ssize_t draft_read_now(struct draft *d, void *buf, size_t len, uint64_t off)

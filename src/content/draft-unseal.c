@@ -51,7 +51,7 @@ static ssize_t draft_copy_piece(struct draft *d, uint64_t dst, const struct view
 
 	if (!buffer)
 		return -ENOMEM;
-	ssize_t got = view_read(v, buffer, len < COPY_BUFFER ? len : COPY_BUFFER, src);
+	ssize_t got = view_read_here(v, buffer, len < COPY_BUFFER ? len : COPY_BUFFER, src);
 
 	return got > 0 ? draft_write(d, buffer, (size_t)got, dst) : got;
 }

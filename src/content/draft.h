@@ -50,8 +50,12 @@ uint64_t draft_size(struct draft *d);
 /* Bytes that are not holes, for st_blocks. */
 uint64_t draft_alloc(struct draft *d);
 
-/* read(2), write(2) at an offset. Writing beyond the end leaves a hole. -ENOSPC, -EIO, -EFBIG, … */
+/* read(2), write(2) at an offset. Writing beyond the end leaves a hole. -ENOSPC, -EIO, -EFBIG, … Reading waits for what has to be fetched. */
 ssize_t draft_read(struct draft *d, void *buf, size_t len, uint64_t off);
+/* draft_read() without waiting for a network: -EREMOTE where bytes of a base have to be fetched. */
+ssize_t draft_read_here(struct draft *d, void *buf, size_t len, uint64_t off);
+/* Adds to `w` all chunks of bases in [off, off + len) that are not known to be here. 0 or as fetch_wait_add(). */
+int draft_want(struct draft *d, uint64_t off, uint64_t len, struct fetch_wait *w);
 /* draft_read() of a plain draft whose bytes are in memory; else -EAGAIN, also for any error. */
 ssize_t draft_read_now(struct draft *d, void *buf, size_t len, uint64_t off);
 ssize_t draft_write(struct draft *d, const void *buf, size_t len, uint64_t off);
@@ -70,7 +74,8 @@ int draft_share(struct draft *d, uint64_t dst, int64_t object, uint64_t src, uin
 
 /*
  * What draft_share() asks for, where something else than the draft writes its file: the bytes are copied, at best as a clone that shares
- * their storage. The count, short only where the disk is full or the object ends; errors as draft_write() and view_of_object().
+ * their storage. The count, short only where the disk is full or the object ends, or where what follows has to be fetched; -EREMOTE where that is so from the first byte; errors as
+ * draft_write() and view_of_object().
  */
 ssize_t draft_copy(struct draft *d, uint64_t dst, int64_t object, uint64_t src, uint64_t len);
 

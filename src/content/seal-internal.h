@@ -152,7 +152,7 @@ bool seal_stopped(const struct seal *s);
 /* seal-piece.c: the item's pieces, extents and takes, from its draft or source. */
 int seal_survey(struct seal *s, struct seal_item *it);
 
-/* Reads exactly `len` bytes of the item's content. -ECANCELED: it has become shorter. Counts them. */
+/* Reads exactly `len` bytes of the item's content. -ECANCELED: it has become shorter. -EREMOTE: some have to be fetched, which has begun. Counts them. */
 int seal_read(struct seal_item *it, void *buf, size_t len, uint64_t off);
 
 /* seal-known.c: gives the next chunk of the item its place; stores the bytes where they are new. 0 or negative error. */

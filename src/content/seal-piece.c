@@ -2,6 +2,7 @@
 /* What a content is made of before it is cut: pieces, the extents between its holes, and the chunks of bases that lie in it unchanged. */
 #include "config.h"
 
+#include "content/fetch.h"
 #include "content/seal-internal.h"
 #include "util/err.h"
 #include "util/log.h"
@@ -236,6 +237,47 @@ static ssize_t seal_read_source(struct seal_item *it, void *buf, size_t len, uin
 	return (ssize_t)len;
 }
 
+static void seal_fetched(void *arg, int err)
+{
+	(void)err;
+	fetch_wait_free(arg);
+}
+
+/* Adds what of the piece no whole chunk covers: chunks that were changed in part are cut anew. */
+static int seal_want_piece(const struct seal_item *it, const struct seal_piece *p, size_t *take,
+			   struct fetch_wait *w)
+{
+	uint64_t at = p->start, end = p->start + p->len;
+	int err = 0;
+
+	while (*take < it->take_count && it->takes[*take].start < end && !err) {
+		const struct seal_take *t = &it->takes[(*take)++];
+
+		if (t->start > at)
+			err = draft_want(it->draft, at, t->start - at, w);
+		at = t->start + t->len;
+	}
+	return !err && at < end ? draft_want(it->draft, at, end - at, w) : err;
+}
+
+/* Begins to fetch the bytes at `off`, which are not here, and all else that is known to be needed; nobody waits. */
+static void seal_fetch(const struct seal_item *it, uint64_t off)
+{
+	struct content *c = it->draft->content;
+	struct fetch_wait *w = NULL;
+	size_t take = 0;
+	int err = fetch_wait_new(c, fetch_deadline_ns(c), &w);
+
+	if (!err)
+		err = draft_want(it->draft, off, 1, w);
+	for (size_t i = 0; i < it->piece_count && !err; i++) {
+		if (it->pieces[i].kind == SEAL_PIECE_BASE)
+			err = seal_want_piece(it, &it->pieces[i], &take, w);
+	}
+	if (err || fetch_wait_go(w, seal_fetched, w))
+		fetch_wait_free(w);
+}
+
 int seal_read(struct seal_item *it, void *buf, size_t len, uint64_t off)
 {
 	size_t done = 0;
@@ -244,8 +286,10 @@ int seal_read(struct seal_item *it, void *buf, size_t len, uint64_t off)
 		uint8_t *to = (uint8_t *)buf + done;
 		ssize_t got = it->source && !it->filled
 				      ? seal_read_source(it, to, len - done, off + done)
-				      : draft_read(it->draft, to, len - done, off + done);
+				      : draft_read_here(it->draft, to, len - done, off + done);
 
+		if (got == -EREMOTE)
+			seal_fetch(it, off + done);
 		if (got <= 0)
 			return got ? (int)got : -ECANCELED;
 		done += (size_t)got;

@@ -34,7 +34,7 @@ struct seal_stats {
 /*
  * Prepares `count` drafts (quiesced, not changing). `stop(arg)` (may be NULL) is asked between chunks; nonzero ends it with -ECANCELED.
  * On 0 *out is the caller's, for seal_free(), even after seal_finish(). On failure nothing is kept. Errors: -ECANCELED, -ENOSPC, -EIO (also of a base chunk
- * whose bytes are damaged or not here), -ENOMEM, ERR_CORRUPT (a base's chunk list makes no sense).
+ * whose bytes are damaged or cannot be had), -EREMOTE (bytes of a base have to be fetched, which has begun: to be tried again when they may be here), -ENOMEM, ERR_CORRUPT (a base's chunk list makes no sense).
  */
 int seal_prepare(struct content *c, struct draft *const *drafts, size_t count,
 		 int (*stop)(void *arg), void *arg, struct seal **out);
