@@ -68,7 +68,7 @@ static ssize_t file_copy_bytes(struct file *in, uint64_t in_off, struct file *ou
 		size_t want = len - done < FILE_COPY_BUFFER ? (size_t)(len - done)
 							    : FILE_COPY_BUFFER;
 
-		n = file_read(in, buffer, want, in_off + done);
+		n = file_read_here(in, buffer, want, in_off + done);
 		if (n <= 0)
 			break;
 		n = file_write(out, buffer, (size_t)n, out_off + done);

@@ -46,6 +46,20 @@ ssize_t file_read(struct file *f, void *buf, size_t len, uint64_t off)
 	return n;
 }
 
+ssize_t file_read_here(struct file *f, void *buf, size_t len, uint64_t off)
+{
+	struct file_source src;
+	int rc = file_source_get(f, &src);
+
+	if (rc)
+		return rc;
+	ssize_t n = src.draft ? draft_read_here(src.draft, buf, len, off)
+			      : view_read_here(src.view, buf, len, off);
+
+	file_source_put(f, &src);
+	return n;
+}
+
 ssize_t file_read_now(struct file *f, void *buf, size_t len, uint64_t off)
 {
 	struct file_source src;

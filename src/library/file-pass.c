@@ -298,7 +298,7 @@ bool file_hold(struct file *f, void *buf, size_t room, size_t *len)
 	file_unlock(f);
 	if (!view)
 		return false;
-	got = view_read(view, buf, *len, 0);
+	got = view_read_here(view, buf, *len, 0);
 	view_put(view);
 	if (got == (ssize_t)*len)
 		return true;

@@ -56,10 +56,26 @@ int64_t file_ino(const struct file *f);
  * -ENOSPC, -ESTALE (the node is gone) and -EBUSY (another process writes the asset).
  */
 
-/* pread(2): the count, short only at the end of the content, or -EIO. Sees every write before. */
+/* pread(2): the count, short only at the end of the content, or -EIO. Sees every write before. Waits for what has to be fetched. */
 ssize_t file_read(struct file *f, void *buf, size_t len, uint64_t off);
+/* The same where no network has to be waited for; else -EREMOTE: see file_wait_new(). */
+ssize_t file_read_here(struct file *f, void *buf, size_t len, uint64_t off);
 /* The same where no disk has to be waited for, as far as can be known before; else -EAGAIN, also for any error. */
 ssize_t file_read_now(struct file *f, void *buf, size_t len, uint64_t off);
+
+/*
+ * Waiting for bytes that have to be fetched, without a thread that waits. file_wait_new() begins to fetch what of [off, off + len) is not here; on 0 *out is the
+ * caller's, for file_wait_free(). file_wait_go(): 1, all is here; 0, done(arg, err) will be called, once, by a thread that must not wait long, with 0 when
+ * all is here, or -ETIMEDOUT, -EIO (logged), -ECANCELED, or what was given to file_wait_cancel(); negative: the same, and it will not be called. Bytes that
+ * were waited for can be read until the wait is freed, which done() may do. The deadline by time_mono_ns(), 0: the library's own, which is then in *deadline_ns.
+ * Errors of file_wait_new(): -EIO where there is no bucket, and those of reading.
+ */
+struct fetch_wait;
+int file_wait_new(struct file *f, uint64_t off, uint64_t len, int64_t *deadline_ns,
+		  struct fetch_wait **out);
+int file_wait_go(struct fetch_wait *w, void (*done)(void *arg, int err), void *arg);
+void file_wait_cancel(struct fetch_wait *w, int err);
+void file_wait_free(struct fetch_wait *w);
 
 /* pwrite(2): the count, short when the disk is full after some bytes. -EFBIG. */
 ssize_t file_write(struct file *f, const void *buf, size_t len, uint64_t off);
@@ -79,7 +95,7 @@ int64_t file_seek(struct file *f, uint64_t off, int whence);
 /*
  * copy_file_range(2): sealed bytes of `in` are shared, not copied; bytes of a draft are copied.
  * Returns the count, short allowed; 0 at the end of `in`; -EINVAL for ranges of one file that
- * overlap.
+ * overlap; -EREMOTE where the bytes at in_off have to be fetched first.
  */
 ssize_t file_copy(struct file *in, uint64_t in_off, struct file *out, uint64_t out_off,
 		  uint64_t len);

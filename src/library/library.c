@@ -2,6 +2,7 @@
 /* Opening and closing a library. */
 #include "config.h"
 
+#include "content/fetch.h"
 #include "library/instance.h"
 #include "library/lock.h"
 #include "library/settings.h"
@@ -76,17 +77,39 @@ static bool library_verify(void *arg, const uint8_t name[STORE_NAME_LEN], const 
 	return !hash_data(lib->algo, bytes, len, &hash) && !memcmp(hash.b, name, STORE_NAME_LEN);
 }
 
-static int library_open_remote(struct library *lib)
+/* A store of its own, and so a client: a read never stands in line behind uploads. */
+static int library_open_store(struct library *lib, struct store **out)
 {
 	struct s3_client *client = NULL;
 	int err = library_s3_client(lib, 0, &client);
 
+	if (!err)
+		err = store_s3_open(&client, library_verify, lib, 0, out);
+	s3_client_free(client);
+	return err;
+}
+
+static int library_open_remote(struct library *lib)
+{
+	struct fetch_params params = { .transfers = lib->settings.s3.connections,
+				       .timeout_ns = lib->settings.read_timeout_ns,
+				       .keep = !library_read_only(lib) };
+	struct store *reads = NULL;
+	int err = library_open_store(lib, &lib->remote);
+
 	if (err == -ENOENT)
 		return 0;
 	if (!err)
-		err = store_s3_open(&client, library_verify, lib, 0, &lib->remote);
-	s3_client_free(client);
+		err = library_open_store(lib, &reads);
+	if (!err)
+		err = fetch_start(lib->content, &reads, &params);
+	store_close(reads);
 	return err;
+}
+
+void library_stop_fetching(struct library *lib)
+{
+	fetch_cancel(lib->content);
 }
 
 static int library_open_parts(struct library *lib)

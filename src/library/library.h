@@ -91,6 +91,12 @@ struct content *library_content(struct library *lib);
  */
 struct store *library_remote(struct library *lib);
 
+/*
+ * Ends all fetching: who waits for bytes that are not here is told -ECANCELED, now and from now on; nobody is being told any more when it returns. For a mount
+ * that is to end at once.
+ */
+void library_stop_fetching(struct library *lib);
+
 /* The 16 bytes that name this opening of the library. */
 const uint8_t *library_instance(const struct library *lib);
 
@@ -118,11 +124,12 @@ int64_t library_now_ns(const struct library *lib);
 
 /* Machine settings (LIBRARY/config). */
 struct library_settings {
-	int64_t retention_ns;  /* how long what is deleted stays in the trash; default 30 days */
-	int64_t seal_delay_ns; /* rest between last close and sealing; default 1 s */
-	int64_t sync_every_ns; /* the log is synced this often; default 5 s */
-	int jobs;              /* hashing threads; default: cores */
-	struct s3_settings s3; /* the bucket behind the library; without a bucket: none */
+	int64_t retention_ns;    /* how long what is deleted stays in the trash; default 30 days */
+	int64_t seal_delay_ns;   /* rest between last close and sealing; default 1 s */
+	int64_t sync_every_ns;   /* the log is synced this often; default 5 s */
+	int jobs;                /* hashing threads; default: cores */
+	int64_t read_timeout_ns; /* how long a read waits for the bucket; default 30 s */
+	struct s3_settings s3;   /* the bucket behind the library; without a bucket: none */
 };
 
 /* The settings, which do not change while it is open. */

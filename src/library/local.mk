@@ -24,6 +24,7 @@ liblibrary_a_SOURCES = \
 	src/library/file-save.c \
 	src/library/file-seal.c \
 	src/library/file-table.c \
+	src/library/file-wait.c \
 	src/library/file-watch.c \
 	src/library/file.c \
 	src/library/file.h \

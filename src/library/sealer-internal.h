@@ -34,6 +34,7 @@ struct sealer_item {
 	uint64_t seq;
 	int64_t due_ns; /* time_mono_ns() */
 	unsigned tries;
+	unsigned fetches; /* how often it had to wait for bytes of its base */
 	bool purge;       /* an orphan to be removed, nothing to be sealed */
 	bool running;     /* in the hands of the thread */
 	uint64_t requeue; /* queued again while running: the place that it got; 0: not */
@@ -87,11 +88,12 @@ size_t sealer_take(struct sealer *s, struct sealer_batch *batch);
 
 /*
  * What became of a running item: done (and gone unless queued again), to be tried again later
- * because of `err`, or left out because someone writes it.
+ * because of `err`, or left out because someone writes it; or soon again, when bytes that are being fetched may be here.
  */
 void sealer_item_done(struct sealer *s, int64_t ino);
 void sealer_item_failed(struct sealer *s, int64_t ino, int err);
 void sealer_item_busy(struct sealer *s, int64_t ino, bool again);
+void sealer_item_away(struct sealer *s, int64_t ino);
 
 /* Queues the next drafts that a former process left, when the queue is short. */
 void sealer_backlog(struct sealer *s);

@@ -19,6 +19,10 @@ enum {
 };
 #define SEALER_PAUSE_NS TIME_NS_PER_S
 
+/* Bytes of a base that have to be fetched are looked for this often, and so often before that is shown as a failure. */
+#define SEALER_FETCH_NS (200 * TIME_NS_PER_MS)
+enum { SEALER_FETCHES = 150 };
+
 /* Others are in a hurry with more than so many changes of the tree in this time; what is due waits for up to so many times the delay. */
 #define SEALER_FEEL_NS (100 * TIME_NS_PER_MS)
 enum { SEALER_HURRY = 20, SEALER_PATIENCE = 8 };
@@ -274,6 +278,21 @@ void sealer_item_busy(struct sealer *s, int64_t ino, bool again)
 		sealer_leave_locked(s, item);
 	lock_cond_broadcast(&s->progress);
 	lock_unlock(&s->lock);
+}
+
+void sealer_item_away(struct sealer *s, int64_t ino)
+{
+	lock_lock(&s->lock);
+	struct sealer_item *item = sealer_find_locked(s, ino);
+
+	assert(item && item->running);
+	bool patient = item->fetches++ < SEALER_FETCHES;
+
+	if (patient)
+		sealer_again_locked(s, item, SEALER_FETCH_NS);
+	lock_unlock(&s->lock);
+	if (!patient)
+		sealer_item_failed(s, ino, -EREMOTE);
 }
 
 void sealer_item_failed(struct sealer *s, int64_t ino, int err)

@@ -54,6 +54,8 @@ static void sealer_give_up(struct sealer *s, struct file_seal *item, int rc)
 		sealer_item_done(s, ino);
 	else if (rc == -EAGAIN)
 		sealer_item_busy(s, ino, true);
+	else if (rc == -EREMOTE)
+		sealer_item_away(s, ino);
 	else
 		sealer_item_failed(s, ino, rc);
 }

@@ -59,7 +59,9 @@ static const char settings_text[] =
 	"it.\n"
 	"#encryption = AES256\n"
 	"# Connections at a time.\n"
-	"#connections = 16\n";
+	"#connections = 16\n"
+	"# How long a read waits for what is not on this machine before it fails.\n"
+	"#read-timeout = 30s\n";
 
 /* One text of the section, where the file has it; *ERR is kept when it is there already. */
 static void settings_take_text(struct conf *conf, const char *key, char **out, int *err)
@@ -206,6 +208,8 @@ static int settings_take(struct conf *conf, struct library_settings *settings, s
 	if (err >= 0)
 		err = conf_duration(conf, "log", "sync", &settings->sync_every_ns, why);
 	if (err >= 0)
+		err = conf_duration(conf, "s3", "read-timeout", &settings->read_timeout_ns, why);
+	if (err >= 0)
 		err = settings_take_s3(conf, &settings->s3, why);
 	if (err >= 0)
 		err = conf_check(conf, why);
@@ -225,6 +229,7 @@ int settings_read_config(struct library *lib)
 	lib->settings = (struct library_settings){ .retention_ns = 30 * 24 * 3600 * TIME_NS_PER_S,
 						   .seal_delay_ns = TIME_NS_PER_S,
 						   .sync_every_ns = 5 * TIME_NS_PER_S,
+						   .read_timeout_ns = 30 * TIME_NS_PER_S,
 						   .jobs = cores > 0 ? (int)cores : 1 };
 	if (!err)
 		err = conf_load(path.data, &conf, &why);
