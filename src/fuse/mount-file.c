@@ -12,6 +12,9 @@
 /* A write of this much fits into memory without waiting, as a rule. */
 #define WRITE_AT_ONCE (64 << 10)
 
+/* What a copy waits for at a time. */
+#define COPY_AWAIT (1 << 20)
+
 static struct mount_handle *handle(const struct fuse_file_info *fi)
 {
 	return (struct mount_handle *)(uintptr_t)fi->fh;
@@ -212,13 +215,15 @@ static void reply_read(struct mount_call *c, const char *buf, ssize_t got)
 
 static void do_read(struct mount_call *c)
 {
+	struct file *file = handle(&c->fi)->file;
 	char *buf = mount_ring_request(c->req) ? mount_ring_memory(c->req, c->size)
 					       : mount_read_buffer(c->size);
+	ssize_t got = buf ? file_read_here(file, buf, c->size, (uint64_t)c->off) : -ENOMEM;
 
-	if (!buf)
-		mount_reply_err(c->req, -ENOMEM);
+	if (got == -EREMOTE)
+		mount_call_await(c, file, (uint64_t)c->off, c->size);
 	else
-		reply_read(c, buf, file_read(handle(&c->fi)->file, buf, c->size, (uint64_t)c->off));
+		reply_read(c, buf, got);
 }
 
 /* What is in memory. */
@@ -381,7 +386,10 @@ static void do_copy(struct mount_call *c)
 	}
 	done = file_copy(handle(&c->fi)->file, (uint64_t)c->off, handle(&c->other_fi)->file,
 			 (uint64_t)c->other_off, c->size);
-	if (done < 0)
+	if (done == -EREMOTE)
+		mount_call_await(c, handle(&c->fi)->file, (uint64_t)c->off,
+				 c->size < COPY_AWAIT ? c->size : COPY_AWAIT);
+	else if (done < 0)
 		mount_reply_err(c->req, (int)done);
 	else
 		mount_reply_write(c->req, (size_t)done);

@@ -37,6 +37,7 @@ struct put_off {
 	const char *bytes;
 	size_t count;
 	off_t pos;
+	bool left; /* nothing is to be replied: mount_call_leave() */
 };
 
 /* The call that this thread of the pool carries out. */
@@ -89,6 +90,15 @@ static void send_reply(void *arg)
 	free(p);
 }
 
+static void end_call(struct put_off *p)
+{
+	/* There is room for every request; the thread ends after this one. */
+	if (p->left)
+		free(p);
+	else if (pool_submit(p->later->replies, send_reply, p))
+		send_reply(p);
+}
+
 static void carry_out(void *arg)
 {
 	struct put_off *p = arg;
@@ -97,9 +107,34 @@ static void carry_out(void *arg)
 	p->call.run(&p->call);
 	current = NULL;
 	count_slow(p, -1U);
-	/* There is room for every request; the thread ends after this one. */
-	if (pool_submit(p->later->replies, send_reply, p))
-		send_reply(p);
+	end_call(p);
+}
+
+void mount_call_leave(void)
+{
+	if (current)
+		current->left = true;
+}
+
+/* Other threads than those that take requests from /dev/fuse, where every thread may reply, have one to send their replies. */
+void mount_call_resume(struct mount_call *call, int err)
+{
+	struct put_off *p = mount_ring_request(call->req) ? calloc(1, sizeof *p) : NULL;
+
+	serving = true;
+	if (p) {
+		p->call = *call;
+		p->later = mount_of(call->req)->later;
+		p->err = EIO;
+		current = p;
+	}
+	if (err)
+		mount_reply_err(call->req, err);
+	else
+		call->run(p ? &p->call : call);
+	current = NULL;
+	if (p)
+		end_call(p);
 }
 
 static int put_off(struct mount_later *l, const struct mount_call *call)

@@ -40,6 +40,8 @@ struct mount_call {
 	off_t off, len, other_off;
 	size_t size;
 	int flags;
+	int64_t deadline_ns; /* of bytes that it has to wait for; 0: it did not wait yet */
+	unsigned awaits;     /* how often it did */
 };
 
 /*
@@ -47,6 +49,18 @@ struct mount_call {
  * an error of the pool (the mount is ending) is replied to the request.
  */
 void mount_call(struct mount_call *call);
+
+/*
+ * For `run`, instead of a reply, when bytes of `file` in [off, off + len) have to be fetched (-EREMOTE): no thread waits for them, and when they are here `run` is called
+ * anew, with the call as it is. When they cannot be had in time, or the program that asks is interrupted, an error is replied.
+ */
+void mount_call_await(struct mount_call *call, struct file *file, uint64_t off, uint64_t len);
+
+/* Goes on with a call that was put off, by a thread of whatever kind: runs it, or replies `err` (negative) where that is not 0. */
+void mount_call_resume(struct mount_call *call, int err);
+
+/* Nothing is replied to the call that this thread carries out, if it does: someone else will. */
+void mount_call_leave(void);
 
 /* Prepares for mount_call(): over io_uring `requests` come at a time at most (0: none), and `threads` carry out slow ones. The threads start later. 0, -ENOMEM, -EINVAL. */
 int mount_later_new(struct mount *m, int threads, size_t requests);

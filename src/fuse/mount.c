@@ -308,6 +308,8 @@ static void *wait_signals(void *arg)
 		return NULL; /* the mount ended from outside */
 	m->told_to_end = true;
 	log_info("%s: ending on signal %d", m->mountpoint, sig);
+	/* Who waits for the bucket would hold the mount. */
+	library_stop_fetching(m->lib);
 	unmount_served(m);
 	mount_notify_end(m);
 	end_workers(m);
@@ -375,6 +377,7 @@ int mount_serve(struct mount *m, void (*ready)(void *arg), void *arg)
 	}
 	for (int i = 0; i < m->worker_count; i++)
 		pthread_join(m->workers[i], NULL);
+	library_stop_fetching(m->lib);
 	mount_ring_stop(m);
 	mount_notify_stop(m);
 	mount_close_handles(m);
