@@ -23,6 +23,7 @@
 /* A chunk and one of its places; blob 0: it has none. */
 struct item {
 	int64_t chunk, refcount, blob;
+	bool remote; /* the bucket has it */
 	uint64_t size, start;
 	struct hash hash;
 };
@@ -53,7 +54,8 @@ static int add_item(void *arg, const struct meta_row *row)
 			     .size = (uint64_t)meta_row_int(row, 2),
 			     .refcount = meta_row_int(row, 3),
 			     .blob = meta_row_int(row, 4),
-			     .start = (uint64_t)meta_row_int(row, 5) };
+			     .start = (uint64_t)meta_row_int(row, 5),
+			     .remote = meta_row_int(row, 6) != 0 };
 	name = meta_row_bytes(row, 1, &len);
 	if (len == HASH_LEN)
 		memcpy(it->hash.b, name, HASH_LEN);
@@ -124,7 +126,7 @@ static int check_place(struct check *c, const struct item *it)
 
 	c->result.chunks++;
 	if (!it->blob)
-		return it->refcount > 0 ? report_place(c, it, "held nowhere") : 0;
+		return it->refcount > 0 && !it->remote ? report_place(c, it, "held nowhere") : 0;
 	good = blobs_whole(c->lib->blobs, it->blob, it->start, it->size);
 	if (good == -ENOENT)
 		return report_place(c, it, "the blob's file is missing");

@@ -3,11 +3,13 @@
  * For shell tests of S3:
  *
  *	s3tool serve              the test server: prints its endpoint, reads commands from standard input
- *	                          (`bucket off|on`, `fail STATUS CODE [METHOD]`, `skew SECONDS`,
+ *	                          (`bucket off|on`, `fail STATUS CODE [METHOD]`, `fault KIND [COUNT]` of what is
+ *	                          got: reset, hang, stall, truncate, cut, corrupt; `skew SECONDS`,
  *	                          `conditions off`, `pause`, `resume`, `heal`), answers each with `ok`,
  *	                          and ends with the input
  *	s3tool bucket URL S3-URL  makes the bucket, with keys from where the AWS tools find them
  *	s3tool keys URL S3-URL    prints the keys below the prefix, a page at most
+ *	s3tool put URL S3-URL     stores parts of files: each line of standard input is `KEY OFFSET LENGTH FILE`
  *	s3tool ports COUNT        prints so many ports that nobody listens on
  */
 #include "config.h"
@@ -45,6 +47,27 @@ static void fail_command(struct server *s, char *rest)
 	server_fault(s, fault);
 }
 
+static bool fault_command(struct server *s, char *rest)
+{
+	static const struct {
+		const char *word;
+		enum fault_kind kind;
+	} kinds[] = { { "reset", FAULT_RESET },       { "hang", FAULT_HANG },
+		      { "stall", FAULT_STALL },       { "cut", FAULT_CUT },
+		      { "truncate", FAULT_TRUNCATE }, { "corrupt", FAULT_CORRUPT } };
+	const char *word = strsep(&rest, " ");
+
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+		if (strcmp(word, kinds[i].word))
+			continue;
+		server_fault(s, (struct fault){ .kind = kinds[i].kind,
+						.method = "GET",
+						.count = rest ? (unsigned)atoi(rest) : 0 });
+		return true;
+	}
+	return false;
+}
+
 static bool command(struct server *s, char *line)
 {
 	char *rest = line, *word = strsep(&rest, " ");
@@ -53,6 +76,8 @@ static bool command(struct server *s, char *line)
 		server_set_bucket(s, !strcmp(rest, "on"));
 	else if (!strcmp(word, "fail") && rest)
 		fail_command(s, rest);
+	else if (!strcmp(word, "fault") && rest)
+		return fault_command(s, rest);
 	else if (!strcmp(word, "skew") && rest)
 		server_set_skew(s, atol(rest));
 	else if (!strcmp(word, "conditions"))
@@ -123,6 +148,41 @@ static int ask(const char *endpoint, const char *url, struct s3_request r)
 	return err ? 1 : 0;
 }
 
+/* Stores one part of a file. */
+static int put_part(const char *endpoint, const char *url, const char *line)
+{
+	char key[512], path[512];
+	unsigned long long off, len;
+	int code = 1;
+
+	if (sscanf(line, "%511s %llu %llu %511[^\n]", key, &off, &len, path) != 4)
+		return 1;
+	char *bytes = malloc(len);
+	FILE *file = fopen(path, "re");
+
+	if (bytes && file && !fseeko(file, (off_t)off, SEEK_SET) &&
+	    fread(bytes, 1, len, file) == len)
+		code = ask(endpoint, url,
+			   (struct s3_request){
+				   .verb = S3_PUT, .key = key, .body = bytes, .body_len = len });
+	else
+		fprintf(stderr, "s3tool: %s: cannot be read\n", path);
+	if (file)
+		fclose(file);
+	free(bytes);
+	return code;
+}
+
+static int put_parts(const char *endpoint, const char *url)
+{
+	char line[1200];
+	int code = 0;
+
+	while (fgets(line, sizeof line, stdin) && !code)
+		code = put_part(endpoint, url, line);
+	return code;
+}
+
 static int print_ports(int count)
 {
 	int fds[PORTS_MAX];
@@ -156,7 +216,9 @@ int main(int argc, char **argv)
 	if (argc == 4 && !strcmp(argv[1], "keys"))
 		return ask(argv[2], argv[3],
 			   (struct s3_request){ .verb = S3_LIST, .key = "", .done = print_page });
-	fprintf(stderr,
-		"usage: s3tool serve | ports COUNT | bucket URL S3-URL | keys URL S3-URL\n");
+	if (argc == 4 && !strcmp(argv[1], "put"))
+		return put_parts(argv[2], argv[3]);
+	fprintf(stderr, "usage: s3tool serve | ports COUNT | bucket URL S3-URL | keys URL S3-URL"
+			" | put URL S3-URL\n");
 	return 2;
 }
