@@ -16,7 +16,8 @@
 /* Filesystems share at most this much in one call (ioctl_fideduperange(2)). */
 #define DEDUPE_PIECE_BYTES UINT64_C(16777216)
 
-int blobs_io_lease(int fd, int kind)
+/* blobs_io_lease() that keeps it, until the descriptor is closed. */
+static int take_lease(int fd, int kind)
 {
 	/*
 	 * A writer that comes during the lease makes the kernel signal its holder; unless told
@@ -25,8 +26,16 @@ int blobs_io_lease(int fd, int kind)
 	 */
 	if (fcntl(fd, F_SETSIG, SIGURG) < 0 || fcntl(fd, F_SETLEASE, kind) < 0)
 		return errno == EAGAIN ? 0 : -EOPNOTSUPP;
-	fcntl(fd, F_SETLEASE, F_UNLCK);
 	return 1;
+}
+
+int blobs_io_lease(int fd, int kind)
+{
+	int answer = take_lease(fd, kind);
+
+	if (answer == 1)
+		fcntl(fd, F_SETLEASE, F_UNLCK);
+	return answer;
 }
 
 int blobs_quiet(struct blobs *b, int64_t id)
@@ -74,6 +83,28 @@ int blobs_punch(struct blobs *b, int64_t id, uint64_t off, uint64_t len)
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	return st.st_nlink > 1 ? -EBUSY : blobs_io_punch(fd, off, len);
+}
+
+int blobs_hold(struct blobs *b, int64_t id, int *out)
+{
+	struct stat st;
+	int fd;
+
+	blobs_cache_close_idle(b, id);
+	fd = blobs_open_write(b, id);
+	if (fd < 0)
+		return fd;
+	if (take_lease(fd, F_WRLCK) == 1 && fstat(fd, &st) == 0 && st.st_nlink == 1) {
+		*out = fd;
+		return 1;
+	}
+	close(fd);
+	return 0;
+}
+
+int blobs_punch_held(int fd, uint64_t off, uint64_t len)
+{
+	return blobs_io_punch(fd, off, len);
 }
 
 static int size_of(int fd, uint64_t *out)

@@ -147,6 +147,13 @@ int blobs_quiet(struct blobs *b, int64_t id);
 int blobs_alone(struct blobs *b, int64_t id);
 
 /*
+ * blobs_alone() that lasts: 1, and until the caller closes *FD, a descriptor for reading and writing, whoever opens the file waits; so
+ * close it soon. 0 also while the file has another name; negative errno as blobs_alone(). blobs_punch_held() is blobs_punch() by way of FD.
+ */
+int blobs_hold(struct blobs *b, int64_t id, int *fd);
+int blobs_punch_held(int fd, uint64_t off, uint64_t len);
+
+/*
  * Gives the range back to the disk: it reads as zeros, the file's size stays. Blocks that lie only
  * partly in the range are zeroed in that part and stay allocated. 0; -EOPNOTSUPP where the
  * filesystem cannot; -EBUSY while the file has another name outside of the blobs (blobs_link());
