@@ -14,6 +14,7 @@ libmeta_a_SOURCES = \
 	src/backend/meta/schema.def \
 	src/backend/meta/sql-admin.def \
 	src/backend/meta/sql-content.def \
+	src/backend/meta/sql-evict.def \
 	src/backend/meta/sql-file.def \
 	src/backend/meta/sql-fetch.def \
 	src/backend/meta/sql-import.def \
