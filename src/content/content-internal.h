@@ -7,6 +7,7 @@
 #include "content/collect.h"
 #include "content/content.h"
 #include "content/draft-pool.h"
+#include "content/space.h"
 #include "content/view-open.h"
 
 struct fetch;
@@ -22,9 +23,14 @@ struct content {
 	struct view_open_set views;
 	struct fetch *fetch; /* fetch.h; NULL: there is nowhere to fetch from */
 	struct collect_state collect;
-	/* Homes whose chunks are moving to another blob (draft_unseal()): begun and ended. What is found meanwhile may be out of date. Atomic. */
+	struct space space;
+	/* Chunks that are moving to another blob (draft_unseal()) or losing their bytes (eviction): begun and ended. What is found meanwhile may be out of date. Atomic. */
 	unsigned moves_begun, moves_ended;
-	bool frozen; /* atomic: a home became a draft, and that could not be made durable */
+	/* One thread at a time gives space back of which rows are gone: collection, eviction. */
+	struct lock trim_lock;
+	struct lock_cond trimmed;
+	bool trimming; /* under the lock */
+	bool frozen;   /* atomic: a home became a draft, and that could not be made durable */
 };
 
 /* What blob.kind says: the numbers of the schema. */
@@ -37,6 +43,17 @@ enum content_blob_kind {
 
 /* The instance of this process as a parameter. */
 #define CONTENT_OWNER(c) META_B((c)->params.instance, sizeof((c)->params.instance))
+
+/*
+ * What is read of rows between the two may be out of date by the time files are opened: views that are built meanwhile are built again. To be ended
+ * soon.
+ */
+void content_move_begin(struct content *c);
+void content_move_end(struct content *c);
+
+/* Waits until no other thread gives space back, and keeps them from it. For as long as a step of collection. */
+void content_trim_begin(struct content *c);
+void content_trim_end(struct content *c);
 
 /* Runs one operation that `fill` makes. 0, -ENOMEM, or as meta_apply(). */
 int content_change(struct content *c, void (*fill)(struct meta_op *op, void *arg), void *arg);

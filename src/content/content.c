@@ -37,6 +37,9 @@ int content_open(struct meta *meta, struct blobs *blobs, struct pool *pool,
 	draft_pool_init(&c->drafts);
 	bundle_set_init(&c->bundles);
 	view_open_init(&c->views);
+	space_init(&c->space);
+	lock_init(&c->trim_lock, LOCK_RANK_CONTENT);
+	lock_cond_init(&c->trimmed);
 	*out = c;
 	return 0;
 }
@@ -53,12 +56,42 @@ void content_close(struct content *c)
 	draft_pool_release(&c->drafts);
 	view_open_release(&c->views);
 	collect_release(&c->collect);
+	space_release(&c->space);
+	lock_cond_release(&c->trimmed);
+	lock_release(&c->trim_lock);
 	free(c);
 }
 
 struct blobs *content_blobs(struct content *c)
 {
 	return c->blobs;
+}
+
+void content_move_begin(struct content *c)
+{
+	__atomic_add_fetch(&c->moves_begun, 1, __ATOMIC_SEQ_CST);
+}
+
+void content_move_end(struct content *c)
+{
+	__atomic_add_fetch(&c->moves_ended, 1, __ATOMIC_SEQ_CST);
+}
+
+void content_trim_begin(struct content *c)
+{
+	lock_lock(&c->trim_lock);
+	while (c->trimming)
+		lock_cond_wait(&c->trimmed, &c->trim_lock);
+	c->trimming = true;
+	lock_unlock(&c->trim_lock);
+}
+
+void content_trim_end(struct content *c)
+{
+	lock_lock(&c->trim_lock);
+	c->trimming = false;
+	lock_cond_broadcast(&c->trimmed);
+	lock_unlock(&c->trim_lock);
 }
 
 int content_change(struct content *c, void (*fill)(struct meta_op *op, void *arg), void *arg)

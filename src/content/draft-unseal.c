@@ -150,16 +150,6 @@ static int unseal_fill(struct draft *copy, const struct blob *home, uint64_t siz
 	return err ? err : draft_sync(copy);
 }
 
-static void unseal_begin(struct content *c)
-{
-	__atomic_add_fetch(&c->moves_begun, 1, __ATOMIC_SEQ_CST);
-}
-
-static void unseal_end(struct content *c)
-{
-	__atomic_add_fetch(&c->moves_ended, 1, __ATOMIC_SEQ_CST);
-}
-
 /* A copy of the home in a draft of its own. */
 static int unseal_copied(struct content *c, int64_t home, uint64_t size, struct draft **copy)
 {
@@ -186,10 +176,10 @@ int draft_unseal(struct content *c, int64_t home, uint64_t size, struct draft **
 		draft_free(d);
 		return err;
 	}
-	unseal_begin(c);
+	content_move_begin(c);
 	err = blobs_stand_in(c->blobs, home, draft_blob(twin), &d->file);
 	if (err) {
-		unseal_end(c);
+		content_move_end(c);
 		draft_free(d);
 		draft_recycle(c, &twin);
 		return err;
@@ -198,6 +188,7 @@ int draft_unseal(struct content *c, int64_t home, uint64_t size, struct draft **
 	META_ADD(op, DRAFT_HOME, META_ONE, -EAGAIN, META_I(draft_blob(twin)), META_I(size),
 		 META_N());
 	META_ADD(op, HOME_PLACES_MOVE, META_ANY, 0, META_I(home), META_I(draft_blob(twin)));
+	META_ADD(op, EDGES_MOVE, META_ANY, 0, META_I(home), META_I(draft_blob(twin)));
 	*copy = twin;
 	*out = d;
 	return 0;
@@ -208,7 +199,7 @@ int draft_unsealed(struct draft *d, bool applied, struct draft **copy)
 	struct content *c = d->content;
 	int err;
 
-	unseal_end(c);
+	content_move_end(c);
 	if (!applied) {
 		/* Where views read it, it loses its name and no more. */
 		draft_recycle(c, copy);
