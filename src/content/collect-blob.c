@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { COLLECT_BLOCK = 4096, COLLECT_RANGES_MIN = 16 };
@@ -23,6 +24,7 @@ struct collect_plan {
 	struct collect_range *ranges;
 	size_t count, cap;
 	struct collect_ids gone;
+	struct collect_ids caches; /* that others may be writing into */
 };
 
 /* The places of one blob, as they are read. */
@@ -37,8 +39,9 @@ struct collect_places {
  * Notes [start, end), less the blocks at its ends that it shares with what is kept: those would be written, not given
  * back.
  */
-static int collect_gap(struct collect_plan *plan, int64_t blob, uint64_t start, uint64_t end)
+static int collect_gap(const struct collect_places *p, uint64_t start, uint64_t end)
 {
+	struct collect_plan *plan = p->plan;
 	uint64_t from = (start + COLLECT_BLOCK - 1) / COLLECT_BLOCK * COLLECT_BLOCK;
 	uint64_t to = end / COLLECT_BLOCK * COLLECT_BLOCK;
 
@@ -53,7 +56,7 @@ static int collect_gap(struct collect_plan *plan, int64_t blob, uint64_t start, 
 		plan->ranges = ranges;
 		plan->cap = cap;
 	}
-	plan->ranges[plan->count++] = (struct collect_range){ blob, from, to };
+	plan->ranges[plan->count++] = (struct collect_range){ p->blob, from, to };
 	return 0;
 }
 
@@ -62,7 +65,7 @@ static int collect_place_row(void *arg, const struct meta_row *row)
 	struct collect_places *p = arg;
 	uint64_t start = (uint64_t)meta_row_int(row, 0);
 	uint64_t end = start + (uint64_t)meta_row_int(row, 1);
-	int err = start > p->at ? collect_gap(p->plan, p->blob, p->at, start) : 0;
+	int err = start > p->at ? collect_gap(p, p->at, start) : 0;
 
 	p->any = true;
 	if (end > p->at)
@@ -72,9 +75,18 @@ static int collect_place_row(void *arg, const struct meta_row *row)
 
 static int collect_found(void *arg, const struct meta_row *row)
 {
-	(void)arg;
-	(void)row;
+	*(int64_t *)arg = meta_row_int(row, 0);
 	return 1;
+}
+
+/* The gaps of the blob, whose file has `size` bytes. */
+static int collect_gaps(struct content *c, struct collect_places *p, uint64_t size)
+{
+	int got = META_QUERY(c->meta, COLLECT_BLOB_PLACES, collect_place_row, p, META_I(p->blob));
+
+	if (got < 0)
+		return got;
+	return size > p->at ? collect_gap(p, p->at, size) : 0;
 }
 
 static void collect_fill_drop(struct meta_op *op, void *arg)
@@ -87,21 +99,24 @@ static int collect_plan_blob(struct collect *k, struct collect_plan *plan, int64
 {
 	struct content *c = k->content;
 	struct collect_places p = { .plan = plan, .blob = id };
+	size_t before = plan->count;
+	int64_t kind = 0;
 	uint64_t size = 0;
 	/* The size first: a process that takes the blob over after that appends beyond it. */
 	int err = blobs_stat(c->blobs, id, &size, NULL);
 
 	if (err && err != -ENOENT)
 		return 0;
-	int got = META_QUERY(c->meta, COLLECT_BLOB_FREE, collect_found, NULL, META_I(id));
+	int got = META_QUERY(c->meta, COLLECT_BLOB_FREE, collect_found, &kind, META_I(id));
 
 	if (got <= 0)
 		return got;
-	got = META_QUERY(c->meta, COLLECT_BLOB_PLACES, collect_place_row, &p, META_I(id));
-	if (got < 0)
+	got = collect_gaps(c, &p, size);
+	if (got < 0 || (p.any && kind != CONTENT_BLOB_CACHE))
 		return got;
+	plan->count = before;
 	if (p.any)
-		return size > p.at ? collect_gap(plan, id, p.at, size) : 0;
+		return collect_ids_add(&plan->caches, id);
 	err = content_change(c, collect_fill_drop, &id);
 	if (!err)
 		err = collect_ids_add(&plan->gone, id);
@@ -143,6 +158,60 @@ static void collect_punch(struct collect *k, const struct collect_range *r)
 		log_warn("blob %" PRId64 ": space was not given back: %s", r->blob, err_text(err));
 }
 
+/* The gaps of a blob that is held. 1, or an error. */
+static int collect_punch_held(struct content *c, int64_t blob, int fd)
+{
+	struct collect_plan plan = { 0 };
+	struct collect_places p = { .plan = &plan, .blob = blob };
+	struct stat st;
+	int err = fstat(fd, &st) ? -errno : collect_gaps(c, &p, (uint64_t)st.st_size);
+
+	for (size_t i = 0; i < plan.count && !err; i++)
+		err = blobs_punch_held(fd, plan.ranges[i].start,
+				       plan.ranges[i].end - plan.ranges[i].start);
+	free(plan.ranges);
+	return err ? err : 1;
+}
+
+/* The rows are read while nobody else can write into the file: who does keeps it open until its rows are there. */
+static int collect_punch_alone(struct content *c, int64_t blob)
+{
+	int fd = -1, err = blobs_hold(c->blobs, blob, &fd);
+
+	if (err != 1)
+		return err;
+	err = collect_punch_held(c, blob, fd);
+	close(fd);
+	return err;
+}
+
+int collect_trim(struct content *c, int64_t blob, uint64_t *freed)
+{
+	uint64_t before = 0, after = 0;
+	int64_t kind = 0;
+	int err = blobs_stat(c->blobs, blob, NULL, &before);
+
+	if (err)
+		return err == -ENOENT ? 1 : err;
+	int got = META_QUERY(c->meta, BLOB_GET, collect_found, &kind, META_I(blob));
+
+	if (got < 0)
+		return got;
+	content_move_begin(c);
+	if (got > 0)
+		err = collect_punch_alone(c, blob);
+	else
+		err = blobs_unlink(c->blobs, blob);
+	content_move_end(c);
+	if (got > 0)
+		blobs_stat(c->blobs, blob, NULL, &after);
+	else
+		err = err ? err : 1;
+	if (err == 1 && before > after)
+		*freed += before - after;
+	return err;
+}
+
 void collect_unlink(struct collect *k, const struct collect_ids *blobs)
 {
 	for (size_t i = 0; i < blobs->count; i++) {
@@ -161,15 +230,21 @@ int collect_blobs(struct collect *k, const struct collect_ids *blobs)
 
 	for (size_t i = 0; i < blobs->count && !err; i++)
 		err = collect_plan_blob(k, &plan, blobs->ids[i]);
-	int synced = plan.count || plan.gone.count ? meta_sync(k->content->meta) : 0;
+	int synced = plan.count || plan.gone.count || plan.caches.count
+			     ? meta_sync(k->content->meta)
+			     : 0;
 
 	if (!synced) {
 		for (size_t i = 0; i < plan.count; i++)
 			collect_punch(k, &plan.ranges[i]);
+		for (size_t i = 0; i < plan.caches.count; i++)
+			(void)collect_trim(k->content, plan.caches.ids[i],
+					   &k->stats->punched_bytes);
 		collect_unlink(k, &plan.gone);
 		k->stats->blobs += plan.gone.count;
 	}
 	free(plan.ranges);
 	collect_ids_release(&plan.gone);
+	collect_ids_release(&plan.caches);
 	return err ? err : synced;
 }

@@ -25,6 +25,15 @@ struct collect {
  */
 int collect_blobs(struct collect *k, const struct collect_ids *blobs);
 
+/*
+ * Gives back what neither a place nor an edge names of one blob, for rows that went before and are gone for good; its file, where its own row went. Only
+ * while nobody has it: 1 done (also when there is no such file), 0 someone may have it, negative: an error. *FREED goes up by the bytes on the disk.
+ *
+ * A view that was begun before the rows went and opens the file after it was punched would show zeros: it is built again (content_move_begin()). One that has the
+ * file open by then keeps it as it is.
+ */
+int collect_trim(struct content *c, int64_t blob, uint64_t *freed);
+
 /* Removes files of blobs whose rows are gone and that fact durable. */
 void collect_unlink(struct collect *k, const struct collect_ids *blobs);
 

@@ -95,6 +95,11 @@ static int collect_object_row(void *arg, const struct meta_row *row)
 	return meta_row_int(row, 1) ? 0 : collect_ids_add(&w->ids, w->last);
 }
 
+static int collect_id_row(void *arg, const struct meta_row *row)
+{
+	return collect_ids_add(arg, meta_row_int(row, 0));
+}
+
 /* Removes one object. -EAGAIN: something refers to it by now. */
 static int collect_object(struct collect *k, struct meta_op *op, int64_t id)
 {
@@ -102,6 +107,7 @@ static int collect_object(struct collect *k, struct meta_op *op, int64_t id)
 	META_ADD(op, COLLECT_OBJECT, META_ONE, -EAGAIN, META_I(id));
 	META_ADD(op, COLLECT_UNREF, META_ANY, 0, META_I(id), META_I(k->now_ns));
 	META_ADD(op, COLLECT_OBJECT_CHUNKS, META_ANY, 0, META_I(id));
+	META_ADD(op, EDGE_DROP, META_ANY, 0, META_I(id));
 	int err = meta_apply(k->content->meta, op);
 
 	if (!err)
@@ -121,8 +127,15 @@ static int collect_objects(struct collect *k)
 	int err = got < 0 ? got : 0;
 
 	for (size_t i = 0; i < w.ids.count && !err; i++) {
-		if (!view_open_has(&k->content->views, w.ids.ids[i]))
-			err = collect_object(k, op, w.ids.ids[i]);
+		if (view_open_has(&k->content->views, w.ids.ids[i]))
+			continue;
+		got = META_QUERY(k->content->meta, COLLECT_EDGES, collect_id_row, &w.blobs,
+				 META_I(w.ids.ids[i]));
+		err = got < 0 ? got : collect_object(k, op, w.ids.ids[i]);
+	}
+	if (!err && w.blobs.count) {
+		collect_ids_unique(&w.blobs);
+		err = collect_blobs(k, &w.blobs);
 	}
 	if (!err)
 		st->cursor = w.last;
@@ -174,11 +187,6 @@ static int collect_chunks(struct collect *k)
 	meta_op_free(op);
 	collect_window_release(&w);
 	return err ? err : count == k->limit;
-}
-
-static int collect_id_row(void *arg, const struct meta_row *row)
-{
-	return collect_ids_add(arg, meta_row_int(row, 0));
 }
 
 static int collect_draft(struct collect *k, struct meta_op *op, int64_t id)
@@ -310,8 +318,11 @@ int collect_step(struct content *c, int64_t now_ns, int64_t grace_ns, unsigned l
 {
 	struct collect k = { c, now_ns, grace_ns, limit ? limit : 1, stats };
 	struct collect_state *st = &c->collect;
+
+	content_trim_begin(c);
 	int more = collect_run(&k, (enum collect_phase)st->phase);
 
+	content_trim_end(c);
 	if (more < 0) {
 		log_error("collection: %s", err_text(more));
 		return more;

@@ -25,6 +25,10 @@ libcontent_a_SOURCES = \
 	src/content/draft-unseal.c \
 	src/content/draft.c \
 	src/content/draft.h \
+	src/content/evict-internal.h \
+	src/content/evict-plan.c \
+	src/content/evict.c \
+	src/content/evict.h \
 	src/content/extent.c \
 	src/content/extent.h \
 	src/content/fetch-cache.c \
@@ -47,6 +51,8 @@ libcontent_a_SOURCES = \
 	src/content/seal-store.c \
 	src/content/seal.c \
 	src/content/seal.h \
+	src/content/space.c \
+	src/content/space.h \
 	src/content/upload-internal.h \
 	src/content/upload-pace.c \
 	src/content/upload-rows.c \

@@ -81,6 +81,7 @@ static void seal_add_object(const struct seal_item *it, struct meta_op *op)
 {
 	META_ADD(op, OBJECT_ADD, META_ANY, 0, META_I(it->object), META_B(it->root.b, HASH_LEN),
 		 META_I(it->size), META_I(it->stats.data), META_I(it->count));
+	META_ADD(op, OBJECT_MADE, META_ANY, 0, META_B(it->root.b, HASH_LEN), META_I(time_now_ns()));
 	for (size_t i = 0; i < it->count; i++) {
 		const struct seal_chunk *chunk = &it->chunks[i];
 

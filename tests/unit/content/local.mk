@@ -30,7 +30,8 @@ tests_unit_content_test_content_threads_LDADD = $(UNIT_CONTENT_LIBS)
 UNIT_TESTS += tests/unit/content/test-content-order
 tests_unit_content_test_content_order_LDADD = $(UNIT_CONTENT_LIBS)
 tests_unit_content_test_content_order_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=io_sync_data \
-	-Wl,--wrap=blobs_punch -Wl,--wrap=blobs_unlink -Wl,--wrap=ftruncate
+	-Wl,--wrap=blobs_punch -Wl,--wrap=blobs_unlink -Wl,--wrap=ftruncate \
+	-Wl,--wrap=blobs_punch_held
 UNIT_TESTS += tests/unit/content/test-content-fault
 tests_unit_content_test_content_fault_LDADD = $(UNIT_CONTENT_LIBS)
 tests_unit_content_test_content_fault_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc \
@@ -53,3 +54,10 @@ tests_unit_content_test_draft_doubt_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=io_sync_d
 UNIT_TESTS += tests/unit/content/test-unseal-race
 tests_unit_content_test_unseal_race_LDADD = $(UNIT_CONTENT_LIBS)
 tests_unit_content_test_unseal_race_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=blobs_get
+EXTRA_DIST += tests/unit/content/evict-unit.h
+UNIT_TESTS += tests/unit/content/test-evict
+tests_unit_content_test_evict_LDADD = $(UNIT_CONTENT_LIBS)
+UNIT_TESTS += tests/unit/content/test-evict-race
+tests_unit_content_test_evict_race_LDADD = $(UNIT_CONTENT_LIBS)
+tests_unit_content_test_evict_race_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=blobs_hold \
+	-Wl,--wrap=blobs_alone -Wl,--wrap=view_plan_read

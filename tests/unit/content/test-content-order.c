@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include "world.h"
+#include "evict-unit.h"
 
 enum { LEN = 100000 };
 
@@ -16,6 +16,8 @@ int __wrap_io_sync_data(int fd);
 int __real_io_sync_data(int fd);
 int __wrap_blobs_punch(struct blobs *b, int64_t id, uint64_t off, uint64_t len);
 int __real_blobs_punch(struct blobs *b, int64_t id, uint64_t off, uint64_t len);
+int __wrap_blobs_punch_held(int fd, uint64_t off, uint64_t len);
+int __real_blobs_punch_held(int fd, uint64_t off, uint64_t len);
 int __wrap_blobs_unlink(struct blobs *b, int64_t id);
 int __real_blobs_unlink(struct blobs *b, int64_t id);
 int __wrap_ftruncate(int fd, off_t size);
@@ -38,6 +40,12 @@ int __wrap_blobs_punch(struct blobs *b, int64_t id, uint64_t off, uint64_t len)
 {
 	note_removal();
 	return __real_blobs_punch(b, id, off, len);
+}
+
+int __wrap_blobs_punch_held(int fd, uint64_t off, uint64_t len)
+{
+	note_removal();
+	return __real_blobs_punch_held(fd, off, len);
 }
 
 int __wrap_blobs_unlink(struct blobs *b, int64_t id)
@@ -177,6 +185,25 @@ START_TEST(collection_gives_nothing_back_too_early)
 }
 END_TEST
 
+START_TEST(eviction_gives_nothing_back_too_early)
+{
+	struct world w;
+	struct asset a;
+	uint8_t *data = stream_new(5, LEN);
+
+	world_open(&w);
+	for (uint64_t edge = 0; edge <= 4096; edge += 4096) {
+		asset_of(&w, &a, data, LEN);
+		send_all(&w);
+		watch(&w);
+		evict_one(&w, &a, edge);
+		check_removals();
+	}
+	free(data);
+	world_close(&w);
+}
+END_TEST
+
 UNIT_MAIN("content-order", 120, bytes_are_synced_before_a_seal_is_given_out,
 	  sealing_gives_nothing_back_too_early, released_drafts_are_not_emptied_too_early,
-	  collection_gives_nothing_back_too_early)
+	  collection_gives_nothing_back_too_early, eviction_gives_nothing_back_too_early)

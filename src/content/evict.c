@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Eviction: the bucket is asked, rows go, bytes go. */
+#include "config.h"
+
+#include "content/evict-internal.h"
+#include "util/cleanup.h"
+#include "util/err.h"
+#include "util/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+/* Whether the item is another place of the chunk before it: then both stay or go. */
+static bool evict_same_chunk(const struct evict *e, size_t i)
+{
+	return i > 0 && e->items[i - 1].chunk == e->items[i].chunk &&
+	       e->items[i - 1].object == e->items[i].object;
+}
+
+static int evict_apply(struct evict *e, struct meta_op *op)
+{
+	return meta_op_count(op) ? meta_apply(e->content->meta, op) : 0;
+}
+
+static void evict_tell_lost(const struct evict_item *it, size_t count)
+{
+	char name[HASH_TEXT_LEN];
+
+	hash_hex(&it->hash, name);
+	log_error("the bucket has lost %zu chunks that it had, such as %s; they are kept here and "
+		  "sent "
+		  "again",
+		  count, name);
+}
+
+/* Chunks that the bucket does not have are to be sent again. */
+static int evict_take_answers(struct evict *e, const struct evict_ask *asks, struct meta_op *op)
+{
+	const struct evict_item *lost = NULL;
+	int64_t object = 0;
+	size_t ask = 0;
+
+	meta_op_reset(op);
+	for (size_t i = 0; i < e->count; i++) {
+		struct evict_item *it = &e->items[i];
+
+		if (it->stays)
+			continue;
+		ask += !evict_same_chunk(e, i);
+		int there = asks[ask - 1].there;
+
+		if (there == 0 && !evict_same_chunk(e, i)) {
+			lost = it;
+			META_ADD(op, EVICT_LOST, META_ANY, 0, META_I(it->chunk));
+			e->stats->lost++;
+		}
+		if (there < 0 && it->object != object) {
+			object = it->object;
+			e->stats->unanswered++;
+		}
+		it->stays = there != 1;
+	}
+	if (lost)
+		evict_tell_lost(lost, meta_op_count(op));
+	return evict_apply(e, op);
+}
+
+/* Asks for every chunk that may go. */
+static int evict_ask_bucket(struct evict *e, struct meta_op *op)
+{
+	CLEANUP_FREE struct evict_ask *asks = calloc(e->count + 1, sizeof(*asks));
+	size_t count = 0;
+
+	if (!asks)
+		return -ENOMEM;
+	for (size_t i = 0; i < e->count; i++) {
+		const struct evict_item *it = &e->items[i];
+
+		if (!it->stays && !evict_same_chunk(e, i))
+			asks[count++] = (struct evict_ask){ it->hash, it->size, -EAGAIN };
+	}
+	if (!count)
+		return 0;
+	e->params->ask(e->params->arg, asks, count);
+	return evict_take_answers(e, asks, op);
+}
+
+/* What someone has open stays. One blob is tried once. */
+static void evict_leave_open(struct evict *e)
+{
+	int64_t last = 0, object = 0;
+	bool alone = false;
+
+	for (size_t i = 0; i < e->count; i++) {
+		struct evict_item *it = &e->items[i];
+
+		if (it->stays)
+			continue;
+		if (it->blob != last)
+			alone = blobs_alone(e->content->blobs, it->blob) != 0;
+		last = it->blob;
+		it->stays = !alone;
+		if (!alone && it->object != object) {
+			object = it->object;
+			e->stats->open++;
+		}
+	}
+}
+
+/* Whether the chunk goes from that blob. */
+static bool evict_goes(const struct evict *e, int64_t chunk, int64_t blob)
+{
+	for (size_t i = 0; i < e->count; i++) {
+		if (e->items[i].chunk == chunk && e->items[i].blob == blob)
+			return !e->items[i].stays;
+	}
+	return false;
+}
+
+/* One edge, with the sum of its bytes as they are now. What cannot be read is no edge. */
+static int evict_put_edge(struct evict *e, const struct evict_edge *edge, struct meta_op *op)
+{
+	CLEANUP_FREE uint8_t *bytes = malloc(edge->len);
+	struct content *c = e->content;
+	struct blob *blob = NULL;
+	struct hash sum;
+
+	if (!bytes)
+		return -ENOMEM;
+	if (blobs_get(c->blobs, edge->blob, &blob))
+		return 0;
+	ssize_t got = blob_read(blob, bytes, edge->len, edge->off);
+
+	blob_put(blob);
+	if (got != (ssize_t)edge->len)
+		return 0;
+	int err = hash_data(c->params.algo, bytes, edge->len, &sum);
+
+	if (err)
+		return err;
+	META_ADD(op, EDGE_ADD, META_ANY, 0, META_I(edge->object), META_I(edge->start),
+		 META_I(edge->len), META_I(edge->blob), META_I(edge->off), META_B(sum.b, HASH_LEN));
+	return collect_ids_add(&e->objects, edge->object);
+}
+
+static int evict_put_edges(struct evict *e, struct meta_op *op)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < e->edge_count && !err; i++) {
+		if (evict_goes(e, e->edges[i].chunk, e->edges[i].blob))
+			err = evict_put_edge(e, &e->edges[i], op);
+	}
+	return err;
+}
+
+static int evict_blob_row(void *arg, const struct meta_row *row)
+{
+	return collect_ids_add(arg, meta_row_int(row, 0));
+}
+
+/* The edges of the objects that were looked at go too. */
+static int evict_drop_edges(struct evict *e, struct meta_op *op)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < e->objects.count && !err; i++) {
+		int got = META_QUERY(e->content->meta, COLLECT_EDGES, evict_blob_row, &e->blobs,
+				     META_I(e->objects.ids[i]));
+
+		err = got < 0 ? got : 0;
+		if (got > 0)
+			META_ADD(op, EDGE_DROP, META_ANY, 0, META_I(e->objects.ids[i]));
+	}
+	return err;
+}
+
+/* The operation: places go, edges come (or go), blobs without either go, and the objects find their place in the order. */
+static int evict_rows(struct evict *e, struct meta_op *op)
+{
+	int64_t object = 0;
+	int err = 0;
+
+	meta_op_reset(op);
+	for (size_t i = 0; i < e->count && !err; i++) {
+		const struct evict_item *it = &e->items[i];
+
+		if (it->stays)
+			continue;
+		META_ADD(op, EVICT_PLACE, META_ANY, 0, META_I(it->chunk), META_I(it->blob),
+			 META_I(it->at));
+		e->stats->chunks++;
+		e->stats->evicted += it->object != object;
+		object = it->object;
+		err = collect_ids_add(&e->blobs, it->blob);
+	}
+	if (!err && e->params->edges_too)
+		err = evict_drop_edges(e, op);
+	else if (!err)
+		err = evict_put_edges(e, op);
+	if (err)
+		return err;
+	collect_ids_unique(&e->blobs);
+	collect_ids_unique(&e->objects);
+	for (size_t i = 0; i < e->blobs.count; i++)
+		META_ADD(op, EVICT_BLOB, META_ANY, 0, META_I(e->blobs.ids[i]));
+	for (size_t i = 0; i < e->objects.count; i++)
+		META_ADD(op, EVICT_LEFT, META_ANY, 0, META_I(e->objects.ids[i]));
+	return evict_apply(e, op);
+}
+
+/* Someone has the blob's file: what was named of it is named again, for its bytes are there still. */
+static int evict_undo(struct evict *e, int64_t blob, struct meta_op *op)
+{
+	meta_op_reset(op);
+	for (size_t i = 0; i < e->count; i++) {
+		const struct evict_item *it = &e->items[i];
+
+		if (it->stays || it->blob != blob)
+			continue;
+		META_ADD(op, EVICT_UNDO, META_ANY, 0, META_I(it->chunk), META_I(blob),
+			 META_I(it->at));
+		META_ADD(op, EVICT_LEFT, META_ANY, 0, META_I(it->object));
+		e->stats->chunks--;
+	}
+	e->stats->open++;
+	return evict_apply(e, op);
+}
+
+/* Bytes go, now that their rows are gone for good. */
+static int evict_bytes(struct evict *e, struct meta_op *op)
+{
+	int err = e->blobs.count ? meta_sync(e->content->meta) : 0;
+
+	for (size_t i = 0; i < e->blobs.count && !err; i++) {
+		int64_t blob = e->blobs.ids[i];
+		int done = collect_trim(e->content, blob, &e->stats->freed_bytes);
+
+		if (done == 0)
+			err = evict_undo(e, blob, op);
+		else if (done < 0 && done != -EOPNOTSUPP)
+			log_warn("blob %" PRId64 ": space was not given back: %s", blob,
+				 err_text(done));
+	}
+	return err;
+}
+
+static void evict_release(struct evict *e)
+{
+	free(e->items);
+	free(e->edges);
+	collect_ids_release(&e->objects);
+	collect_ids_release(&e->blobs);
+}
+
+int evict_objects(struct content *c, const int64_t *ids, size_t count,
+		  const struct evict_params *params, struct evict_stats *stats)
+{
+	struct evict e = { .content = c, .params = params, .stats = stats };
+	struct meta_op *op = meta_op_new();
+	int err = op ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < count && !err; i++)
+		err = evict_plan(&e, ids[i]);
+	if (!err && params->ask)
+		err = evict_ask_bucket(&e, op);
+	if (!err) {
+		evict_leave_open(&e);
+		content_trim_begin(c);
+		err = evict_rows(&e, op);
+		if (!err)
+			err = evict_bytes(&e, op);
+		content_trim_end(c);
+	}
+	meta_op_free(op);
+	evict_release(&e);
+	return err;
+}
