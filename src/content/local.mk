@@ -60,6 +60,7 @@ libcontent_a_SOURCES = \
 	src/content/upload.c \
 	src/content/upload.h \
 	src/content/view-away.c \
+	src/content/view-edge.c \
 	src/content/view-internal.h \
 	src/content/view-open.c \
 	src/content/view-open.h \

@@ -52,7 +52,12 @@ struct view_plan {
 int view_plan_read(struct content *c, struct view_plan *p);
 /* The blob has no file: -ESTALE, for the plan is to be made again without it; or -ENOMEM. */
 int view_plan_lose(struct view_plan *p, int64_t blob);
+/* Whether that was said of it. */
+bool view_plan_lost(const struct view_plan *p, int64_t blob);
 void view_plan_release(struct view_plan *p);
+
+/* What of the plan's missing runs is an edge is here. 0, -ENOMEM or as meta_query(). */
+int view_edges_read(struct content *c, struct view_plan *p);
 
 /* Makes ready for runs that are missing. 0 or -ENOMEM; ended by view_away_release(). */
 int view_away_init(struct view_held *held);

@@ -117,7 +117,7 @@ static int view_plan_end_chunk(struct view_making *m)
 	return err;
 }
 
-static bool view_plan_lost(const struct view_plan *p, int64_t blob)
+bool view_plan_lost(const struct view_plan *p, int64_t blob)
 {
 	for (size_t i = 0; i < p->lost_count; i++) {
 		if (p->lost[i] == blob)
@@ -190,7 +190,7 @@ int view_plan_read(struct content *c, struct view_plan *p)
 		err = -ENOENT;
 	if (!err && m.end != p->size)
 		err = ERR_CORRUPT;
-	return err;
+	return err ? err : view_edges_read(c, p);
 }
 
 int view_plan_lose(struct view_plan *p, int64_t blob)

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { VIEW_PAUSE_US = 200 };
+enum { VIEW_PAUSE_US = 200, VIEW_TRIES = 8 };
 
 /* Opens the blob of each run, once for all runs of a blob that follow one another. -ESTALE: a blob has no file, the plan is to be made again. */
 static int view_get_blobs(struct content *c, struct view *v, struct view_plan *p)
@@ -114,6 +114,47 @@ static int view_build(struct content *c, int64_t id, struct view **out)
 	return err;
 }
 
+/* Whether the rows still say what the view was made from: 1, 0, or an error. */
+static int view_stands(struct content *c, const struct view *v, int64_t id)
+{
+	struct view_plan plan = { .object = id };
+	int err = view_plan_read(c, &plan);
+	bool same = !err && plan.count == v->count;
+
+	for (size_t i = 0; same && i < v->count; i++) {
+		const struct view_run *a = &v->runs[i], *b = &plan.runs[i].run;
+
+		same = a->start == b->start && a->len == b->len && a->kind == b->kind &&
+		       a->off == b->off &&
+		       (a->kind != VIEW_BLOB || blob_id(a->blob) == plan.runs[i].blob);
+	}
+	view_plan_release(&plan);
+	return err ? err : same;
+}
+
+/*
+ * The process that mounts may evict what another one is about to open. What is open here while the rows stand is not punched any more. Where they never do, for
+ * a file is missing, the view is taken as it is.
+ */
+static int view_build_beside(struct content *c, int64_t id, struct view **out)
+{
+	struct view *v = NULL;
+
+	for (int i = 0;; i++) {
+		int err = view_build(c, id, &v);
+		int stands = err || i == VIEW_TRIES ? 1 : view_stands(c, v, id);
+
+		if (stands == 1) {
+			if (!err)
+				*out = v;
+			return err;
+		}
+		view_put(v);
+		if (stands < 0)
+			return stands;
+	}
+}
+
 /*
  * What the rows said may be out of date by the time the files are opened: where a home became a draft meanwhile, its own file was found by
  * what its chunks' places no longer say. Counting is enough, since it is rare.
@@ -122,7 +163,7 @@ static int view_of_object_now(struct content *c, int64_t id, struct view **out)
 {
 	for (;;) {
 		unsigned ended = __atomic_load_n(&c->moves_ended, __ATOMIC_SEQ_CST);
-		int err = view_build(c, id, out);
+		int err = c->params.adopt ? view_build(c, id, out) : view_build_beside(c, id, out);
 
 		if (__atomic_load_n(&c->moves_begun, __ATOMIC_SEQ_CST) == ended)
 			return err;

@@ -289,6 +289,31 @@ START_TEST(the_bucket_is_asked_first)
 }
 END_TEST
 
+/* What of the content is here reads as it should; how much that is. */
+static uint64_t here(struct world *w, const struct asset *a, const uint8_t *data)
+{
+	uint8_t *back = malloc(a->size);
+	struct view *v = NULL;
+	uint64_t sum = 0, at = 0;
+
+	ck_assert_int_eq(view_of_object(w->content, a->object, &v), 0);
+	for (size_t i = 0; i < v->count; i++) {
+		const struct view_run *run = &v->runs[i];
+
+		ck_assert_uint_eq(run->start, at);
+		at += run->len;
+		if (run->kind == VIEW_MISSING)
+			continue;
+		ck_assert_int_eq(view_read(v, back, run->len, run->start), (ssize_t)run->len);
+		ck_assert_mem_eq(back, data + run->start, run->len);
+		sum += run->len;
+	}
+	ck_assert_uint_eq(at, a->size);
+	view_put(v);
+	free(back);
+	return sum;
+}
+
 START_TEST(edges_stay)
 {
 	struct world w;
@@ -305,6 +330,7 @@ START_TEST(edges_stay)
 	ck_assert_int_eq(sql_number(&w, "SELECT min(start) FROM edge"), 0);
 	ck_assert_int_eq(sql_number(&w, "SELECT max(start + length) FROM edge"), LEN);
 	evict_check(&w);
+	ck_assert_uint_eq(here(&w, &a, data), 2 * EDGE);
 	/* Neither collection nor evicting once more takes them. */
 	world_restart(&w);
 	world_collect(&w, 1000, 0, 5);
@@ -319,7 +345,14 @@ START_TEST(edges_stay)
 	evict_one(&w, &a, EDGE);
 	ck_assert_int_eq(sql_number(&w, "SELECT sum(length) FROM edge"), 2 * EDGE);
 	evict_check(&w);
+	ck_assert_uint_eq(here(&w, &a, data), 2 * EDGE);
+	/* Larger edges than before: the others are among them. */
+	asset_of(&w, &b, data, LEN);
+	evict_one(&w, &a, 2 * EDGE);
+	ck_assert_uint_ge(here(&w, &a, data), 3 * EDGE);
+	evict_check(&w);
 	evict_with(&w, &a, &all);
+	ck_assert_uint_eq(here(&w, &a, data), 0);
 	ck_assert_int_eq(sql_number(&w, "SELECT count(*) FROM edge"), 0);
 	ck_assert_int_eq(used_of(&w, &a), 0);
 	ck_assert_uint_eq(world_bytes(&w), 0);
@@ -344,6 +377,8 @@ START_TEST(edges_of_all_who_share)
 	ck_assert_int_eq(places(&w), 0);
 	ck_assert_int_eq(sql_number(&w, "SELECT sum(length) FROM edge"), 4 * 1024);
 	evict_check(&w);
+	ck_assert_uint_eq(here(&w, &a, data), 2 * 1024);
+	ck_assert_uint_eq(here(&w, &b, data), 2 * 1024);
 	asset_remove(&w, &a);
 	world_collect(&w, 1000, 0, 5);
 	ck_assert_int_eq(sql_number(&w, "SELECT sum(length) FROM edge"), 2 * 1024);
