@@ -9,10 +9,13 @@ libmeta_a_SOURCES = \
 	src/backend/meta/meta.c \
 	src/backend/meta/meta.h \
 	src/backend/meta/op.c \
+	src/backend/meta/pages.c \
+	src/backend/meta/pages.h \
 	src/backend/meta/queue.c \
 	src/backend/meta/queue.h \
 	src/backend/meta/schema.def \
 	src/backend/meta/sql-admin.def \
+	src/backend/meta/sql-backup.def \
 	src/backend/meta/sql-content.def \
 	src/backend/meta/sql-evict.def \
 	src/backend/meta/sql-file.def \
@@ -31,10 +34,14 @@ libmeta_a_SOURCES = \
 	src/backend/meta/sqlite-log.c \
 	src/backend/meta/sqlite-log.h \
 	src/backend/meta/sqlite-open.c \
+	src/backend/meta/sqlite-pages.c \
+	src/backend/meta/sqlite-pages.h \
 	src/backend/meta/sqlite-schema.c \
 	src/backend/meta/sqlite-schema.h \
 	src/backend/meta/sqlite-sync.c \
 	src/backend/meta/sqlite-sync.h \
+	src/backend/meta/sqlite-wal.c \
+	src/backend/meta/sqlite-wal.h \
 	src/backend/meta/sqlite.c \
 	src/backend/meta/sqlite.h
 EXTRA_DIST += src/backend/meta/DESIGN

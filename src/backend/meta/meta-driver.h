@@ -11,8 +11,25 @@
 #include "backend/meta/catalogue.h"
 #include "backend/meta/dialect.h"
 #include "backend/meta/meta.h"
+#include "backend/meta/pages.h"
 
 struct meta_ops;
+
+/* How a driver does what pages.h says; the wrappers see to it that a moment is open, or not, and that pages are within it. */
+struct meta_pages_ops {
+	int (*changed)(struct meta_pages *p);
+	int (*begin)(struct meta_pages *p, meta_pages_fn *fn, void *arg,
+		     struct meta_pages_moment *out);
+	int (*read)(struct meta_pages *p, uint32_t page, void *buf);
+	int (*end)(struct meta_pages *p);
+	void (*close)(struct meta_pages *p); /* also with a moment open */
+};
+
+struct meta_pages {
+	const struct meta_pages_ops *ops;
+	bool open; /* a moment is */
+	struct meta_pages_moment moment;
+};
 
 /* An open database. */
 struct meta_driver {
@@ -100,6 +117,9 @@ struct meta_ops {
 	int (*copy)(struct meta_driver *d, const char *path);
 	int (*check)(struct meta_driver *d, void (*report)(void *arg, const char *line), void *arg);
 
+	/* As meta_pages_new(). NULL: it has no pages of its own. */
+	int (*pages)(struct meta_driver *d, struct meta_pages **out);
+
 	/* Schema version of the open database. */
 	int (*version)(struct meta_driver *d);
 
@@ -110,6 +130,9 @@ struct meta_ops {
 };
 
 extern const struct meta_ops meta_sqlite_ops;
+
+/* The driver of an open database, as long as that is open. */
+struct meta_driver *meta_driver_of(struct meta *m);
 
 /* As meta_open(), with a driver and a schema of the caller's (both borrowed until meta_close()). */
 int meta_open_with(const struct meta_ops *ops, const char *path, int flags,

@@ -271,3 +271,8 @@ int meta_version(const struct meta *m)
 {
 	return m->driver->ops->version(m->driver);
 }
+
+struct meta_driver *meta_driver_of(struct meta *m)
+{
+	return m->driver;
+}

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "backend/meta/sqlite-copy.h"
+#include "backend/meta/sqlite-pages.h"
 #include "backend/meta/sqlite-sync.h"
 #include "util/err.h"
 #include "util/log.h"
@@ -367,6 +368,7 @@ const struct meta_ops meta_sqlite_ops = {
 	.tidy = meta_sqlite_tidy,
 	.copy = sqlite_copy,
 	.check = sqlite_check,
+	.pages = meta_sqlite_pages,
 	.version = sqlite_version,
 	.row_int = sqlite_row_int,
 	.row_bytes = sqlite_row_bytes,

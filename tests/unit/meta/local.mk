@@ -33,3 +33,6 @@ tests_unit_meta_test_sqlite_power_SOURCES = tests/unit/meta/test-sqlite-power.c 
 tests_unit_meta_test_sqlite_power_LDADD = $(UNIT_META_LIBS)
 UNIT_TESTS += tests/unit/meta/test-sqlite-log
 tests_unit_meta_test_sqlite_log_LDADD = $(UNIT_META_LIBS)
+UNIT_TESTS += tests/unit/meta/test-pages
+tests_unit_meta_test_pages_SOURCES = tests/unit/meta/test-pages.c $(META_TEST_SOURCES)
+tests_unit_meta_test_pages_LDADD = $(UNIT_META_LIBS)
