@@ -45,6 +45,7 @@ check_tree() {
 		belongs(header, "^sqlite3", "^src/backend/meta/sqlite[^/]*$")
 		belongs(header, "^(curl/|curl\\.h)", "^src/backend/s3/http[^/]*$")
 		belongs(header, "^expat", "^src/backend/s3/xml")
+		belongs(header, "^zstd", "^src/library/backup-segment")
 		belongs(header, "^(postgresql/)?libpq", "^src/backend/meta/postgres[^/]*$")
 		belongs(header, "^microhttpd", "^src/api/")
 	}
@@ -101,6 +102,7 @@ plant src/backend/store/local.c '#include <curl/curl.h>' 1
 plant src/backend/s3/client.c '#include <curl/curl.h>' 1
 plant src/backend/s3/http-easy.c '#include <curl/curl.h>' 0
 plant src/backend/s3/client.c '#include <expat.h>' 1
+plant src/backend/store/store-s3.c '#include <zstd.h>' 1
 plant src/backend/store/store-s3.c '#include "backend/s3/client.h"' 0
 plant src/backend/s3/client.c '#include "backend/meta/meta.h"' 1
 plant src/backend/meta/sqlite.c '#include <libpq-fe.h>' 1

@@ -10,14 +10,20 @@
 #include "library/sealer.h"
 #include "util/buf.h"
 
-enum control_state { CONTROL_READING, CONTROL_SYNCING, CONTROL_POKING, CONTROL_WRITING };
+enum control_state {
+	CONTROL_READING,
+	CONTROL_SYNCING,
+	CONTROL_BACKING_UP,
+	CONTROL_POKING,
+	CONTROL_WRITING
+};
 
 /* A request that may take longer than the thread may wait. */
 struct control_job {
 	enum control_state state; /* READING: none */
 	struct sealer_ticket sync;
-	uint64_t poke;
-	int64_t deadline_ns; /* of a sync; time_mono_ns() */
+	uint64_t poke, backup; /* tickets */
+	int64_t deadline_ns;   /* of a sync or backup; time_mono_ns() */
 	int64_t settle_ns; /* a sync waits until then for what is open, and has no ticket yet; 0: it has */
 };
 
@@ -28,6 +34,11 @@ struct control_job {
  */
 int control_request(struct library *lib, json_t *described, const char *line, size_t len,
 		    struct control_job *job, struct buf *out);
+/* Whether the job is one that control_job_done() is to be asked about. */
+static inline bool control_job_waits(const struct control_job *job)
+{
+	return job->state != CONTROL_READING && job->state != CONTROL_WRITING;
+}
 /* 1: `out` has the answer, the state is WRITING; 0: not yet; -ENOMEM. */
 int control_job_done(struct library *lib, struct control_job *job, struct buf *out);
 

@@ -2,6 +2,7 @@
 /* What the requests of the control socket mean, and their answers. */
 #include "config.h"
 
+#include "library/backup.h"
 #include "library/control-internal.h"
 #include "library/file.h"
 #include "library/times.h"
@@ -13,6 +14,7 @@
 #include "util/version.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -95,6 +97,26 @@ static json_t *control_uploader(struct library *lib)
 	return json;
 }
 
+static json_t *control_backup_json(struct library *lib)
+{
+	struct backup_status st;
+	char at[TIME_TEXT_LEN];
+
+	backup_status(lib, &st);
+	time_format(st.facts.at_ns, at);
+	json_t *json = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "state",
+				 backup_mood_word(st.mood), "epoch", (json_int_t)st.facts.epoch,
+				 "number", (json_int_t)st.facts.state, "steps",
+				 (json_int_t)st.facts.steps, "bytes", (json_int_t)st.facts.bytes,
+				 "behind_ms", (json_int_t)(st.behind_ns / TIME_NS_PER_MS));
+
+	if (json && st.facts.state)
+		json_object_set_new(json, "at", json_string(at));
+	if (json && st.why[0])
+		json_object_set_new(json, "error", json_string(st.why));
+	return json;
+}
+
 static int control_status(struct library *lib, json_t *described, struct control_job *job,
 			  struct buf *out)
 {
@@ -103,12 +125,12 @@ static int control_status(struct library *lib, json_t *described, struct control
 
 	hex_encode(library_instance(lib), 16, instance);
 	files_counts(lib, &files);
-	json_t *json = json_pack("{s:b, s:i, s:s, s:s, s:{s:I, s:I, s:I}, s:o, s:o}", "ok", 1,
+	json_t *json = json_pack("{s:b, s:i, s:s, s:s, s:{s:I, s:I, s:I}, s:o, s:o, s:o}", "ok", 1,
 				 "pid", (int)getpid(), "version", version_text(), "instance",
 				 instance, "files", "open", (json_int_t)files.open, "writing",
 				 (json_int_t)files.writing, "held", (json_int_t)files.held,
-				 "sealing", control_sealer(lib), "uploading",
-				 control_uploader(lib));
+				 "sealing", control_sealer(lib), "uploading", control_uploader(lib),
+				 "backup", control_backup_json(lib));
 
 	if (json)
 		json_object_update_missing(json, described);
@@ -124,13 +146,31 @@ static int control_flush(struct library *lib)
 	return rc ? rc : meta_sync(library_meta(lib));
 }
 
-static int control_sync(const json_t *request, struct control_job *job)
+static int64_t control_deadline(const json_t *request)
 {
 	json_int_t ms = json_integer_value(json_object_get(request, "timeout_ms"));
 
-	job->deadline_ns = ms > 0 && ms < INT64_MAX / TIME_NS_PER_MS / 2
-				   ? time_mono_ns() + ms * TIME_NS_PER_MS
-				   : INT64_MAX;
+	return ms > 0 && ms < INT64_MAX / TIME_NS_PER_MS / 2 ? time_mono_ns() + ms * TIME_NS_PER_MS
+							     : INT64_MAX;
+}
+
+/* What was written is recorded first, so that the backup has it. */
+static int control_backup(struct library *lib, const json_t *request, struct control_job *job,
+			  struct buf *out)
+{
+	int rc = control_flush(lib);
+
+	if (rc)
+		return control_result(job, rc, out);
+	job->deadline_ns = control_deadline(request);
+	job->backup = backup_ask(lib, json_is_true(json_object_get(request, "take_over")));
+	job->state = CONTROL_BACKING_UP;
+	return 0;
+}
+
+static int control_sync(const json_t *request, struct control_job *job)
+{
+	job->deadline_ns = control_deadline(request);
 	job->settle_ns = time_mono_ns() + CONTROL_SETTLE_MS * TIME_NS_PER_MS;
 	job->state = CONTROL_SYNCING;
 	return 0;
@@ -170,6 +210,8 @@ static int control_do(struct library *lib, json_t *described, const json_t *requ
 	}
 	if (what && !strcmp(what, "sync"))
 		return control_sync(request, job);
+	if (what && !strcmp(what, "backup"))
+		return control_backup(lib, request, job, out);
 	if (what && !strcmp(what, "poke")) {
 		job->poke = watch_poke(lib);
 		job->state = CONTROL_POKING;
@@ -217,8 +259,34 @@ static int control_sync_done(struct library *lib, struct control_job *job, struc
 	return rc ? rc : 1;
 }
 
+static int control_backup_done(struct library *lib, struct control_job *job, struct buf *out)
+{
+	struct backup_status st;
+	int result = 0;
+
+	if (!backup_told(lib, job->backup, &result)) {
+		if (time_mono_ns() < job->deadline_ns)
+			return 0;
+		result = -ETIMEDOUT;
+	}
+	backup_status(lib, &st);
+	if (st.why[0] == 0 && result)
+		snprintf(st.why, sizeof(st.why), "%s", err_text(result));
+	json_t *answer = json_pack("{s:b, s:s, s:i, s:o}", "ok", result == 0, "error",
+				   result ? err_text(result) : "", "errno", result, "backup",
+				   control_backup_json(lib));
+
+	if (answer && result)
+		json_object_set_new(answer, "why", json_string(st.why));
+	int rc = control_answer(job, answer, out);
+
+	return rc ? rc : 1;
+}
+
 int control_job_done(struct library *lib, struct control_job *job, struct buf *out)
 {
+	if (job->state == CONTROL_BACKING_UP)
+		return control_backup_done(lib, job, out);
 	if (job->state == CONTROL_SYNCING)
 		return control_sync_done(lib, job, out);
 	if (!watch_told(lib, job->poke))

@@ -145,7 +145,7 @@ static bool client_job(struct control *ctl, struct control_client *c)
 /* What the poll said of one client. False: cut off. */
 static bool client_serve(struct control *ctl, struct control_client *c, short events)
 {
-	bool waits = c->job.state == CONTROL_SYNCING || c->job.state == CONTROL_POKING;
+	bool waits = control_job_waits(&c->job);
 
 	if (waits)
 		return !(events & (POLLHUP | POLLERR)) && client_job(ctl, c);
@@ -185,7 +185,7 @@ static void control_poll_list(struct control *ctl, struct pollfd list[2 + CONTRO
 				   .events = POLLIN };
 	for (int i = 0; i < CONTROL_CLIENTS; i++) {
 		const struct control_client *c = &ctl->clients[i];
-		bool waits = c->job.state == CONTROL_SYNCING || c->job.state == CONTROL_POKING;
+		bool waits = control_job_waits(&c->job);
 
 		list[2 + i] = (struct pollfd){ .fd = c->fd };
 		if (c->fd < 0)

@@ -53,6 +53,21 @@ static int instance_agent(const char *host, uint8_t agent[INSTANCE_ID_LEN])
 	return err;
 }
 
+static void instance_host(char host[INSTANCE_HOST_MAX])
+{
+	memset(host, 0, INSTANCE_HOST_MAX);
+	if (gethostname(host, INSTANCE_HOST_MAX - 1))
+		host[0] = '\0';
+}
+
+int instance_machine(uint8_t id[INSTANCE_ID_LEN])
+{
+	char host[INSTANCE_HOST_MAX];
+
+	instance_host(host);
+	return instance_agent(host, id);
+}
+
 struct instance_dead {
 	struct library *lib;
 	struct meta_op *op;
@@ -77,14 +92,13 @@ static int instance_dead_read(void *arg, const struct meta_row *row)
 static int instance_add(struct library *lib, struct meta_op *op)
 {
 	CLEANUP_BUF struct buf boot = BUF_INIT;
-	char host[INSTANCE_HOST_MAX] = "";
+	char host[INSTANCE_HOST_MAX];
 	const char *role = lib->flags & LIBRARY_MOUNT ? "mount" : "command";
 	uint8_t agent[INSTANCE_ID_LEN];
 	int64_t now = time_now_ns();
 	int err;
 
-	if (gethostname(host, sizeof(host) - 1))
-		host[0] = '\0';
+	instance_host(host);
 	err = instance_agent(host, agent);
 	if (err)
 		return err;

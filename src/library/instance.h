@@ -17,6 +17,9 @@
  */
 int instance_start(struct library *lib);
 
+/* The id of this machine, as in the table agent. 0, -ENOMEM, -EIO. */
+int instance_machine(uint8_t id[16]);
+
 /* Ends the row. Nothing when instance_start() did not succeed. */
 void instance_end(struct library *lib);
 

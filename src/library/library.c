@@ -170,6 +170,8 @@ int library_start(struct library *lib)
 	if (!err && mount)
 		err = watch_start(lib);
 	if (!err && mount)
+		err = backup_start(lib);
+	if (!err && mount)
 		err = control_start(lib);
 	return err;
 }
@@ -192,6 +194,7 @@ void library_close(struct library *lib)
 	pool_free(lib->pool);
 	blobs_close(lib->blobs);
 	instance_end(lib);
+	backup_stop(lib);
 	if (lib->meta && !library_read_only(lib)) {
 		err = meta_sync(lib->meta);
 		if (err)

@@ -130,6 +130,7 @@ struct library_settings {
 	int jobs;                /* hashing threads; default: cores */
 	int64_t read_timeout_ns; /* how long a read waits for the bucket; default 30 s */
 	struct s3_settings s3;   /* the bucket behind the library; without a bucket: none */
+	bool backup;             /* a mount backs the metadata up into it; default true */
 };
 
 /* The settings, which do not change while it is open. */

@@ -3,6 +3,22 @@ noinst_LIBRARIES += liblibrary.a
 liblibrary_a_SOURCES = \
 	src/library/acl.c \
 	src/library/acl.h \
+	src/library/backup-begin.c \
+	src/library/backup-bucket.c \
+	src/library/backup-bucket.h \
+	src/library/backup-chain.c \
+	src/library/backup-chain.h \
+	src/library/backup-internal.h \
+	src/library/backup-merge.c \
+	src/library/backup-owner.c \
+	src/library/backup-segment.c \
+	src/library/backup-segment.h \
+	src/library/backup-ship.h \
+	src/library/backup-state.c \
+	src/library/backup-state.h \
+	src/library/backup-step.c \
+	src/library/backup.c \
+	src/library/backup.h \
 	src/library/check-internal.h \
 	src/library/check-objects.c \
 	src/library/check-places.c \
@@ -45,6 +61,11 @@ liblibrary_a_SOURCES = \
 	src/library/recover.c \
 	src/library/report.c \
 	src/library/report.h \
+	src/library/restore-fetch.c \
+	src/library/restore-internal.h \
+	src/library/restore-mend.c \
+	src/library/restore.c \
+	src/library/restore.h \
 	src/library/sealer-clock.c \
 	src/library/sealer-internal.h \
 	src/library/sealer-queue.c \

@@ -61,7 +61,9 @@ static const char settings_text[] =
 	"# Connections at a time.\n"
 	"#connections = 16\n"
 	"# How long a read waits for what is not on this machine before it fails.\n"
-	"#read-timeout = 30s\n";
+	"#read-timeout = 30s\n"
+	"# Whether a mount backs the metadata up into the bucket.\n"
+	"#backup = on\n";
 
 /* One text of the section, where the file has it; *ERR is kept when it is there already. */
 static void settings_take_text(struct conf *conf, const char *key, char **out, int *err)
@@ -196,6 +198,61 @@ int settings_write_config(int dir_fd, const struct s3_settings *s3)
 	return err ? err : io_write_file(dir_fd, SETTINGS_FILE, text.data, text.len, 0644);
 }
 
+/* Whether a line of the section [s3] says where the bucket is. */
+static bool settings_is_way(const char *line, size_t len)
+{
+	static const char *const keys[] = { "url",   "endpoint", "region",     "profile",
+					    "style", "ca-file",  "encryption", NULL };
+	size_t key = 0;
+
+	while (key < len && strchr(" \t=:", line[key]) == NULL)
+		key++;
+	for (size_t i = 0; keys[i]; i++)
+		if (strlen(keys[i]) == key && !strncmp(line, keys[i], key))
+			return true;
+	return false;
+}
+
+/* Copies TEXT, with the lines of S3 in place of those that say the same. */
+static int settings_merge(const char *text, const struct s3_settings *s3, struct buf *out)
+{
+	bool inside = false, done = false;
+	int err = 0;
+
+	while (*text && !err) {
+		size_t len = strcspn(text, "\n"), blank = strspn(text, " \t");
+		const char *line = text + blank;
+
+		if (*line == '[')
+			inside = !strncmp(line, "[s3]", 4);
+		if (!inside || !settings_is_way(line, len > blank ? len - blank : 0))
+			err = buf_add(out, text, len);
+		if (!err)
+			err = buf_add_byte(out, '\n');
+		if (!err && inside && !done) {
+			err = settings_add_s3(out, s3);
+			done = true;
+		}
+		text += len + (text[len] == '\n');
+	}
+	if (!err && !done)
+		err = buf_add_str(out, "\n[s3]\n");
+	return err || done ? err : settings_add_s3(out, s3);
+}
+
+int settings_restore_config(int dir_fd, const char *text, const struct s3_settings *s3)
+{
+	CLEANUP_BUF struct buf merged = BUF_INIT;
+	int err = text ? settings_merge(text, s3, &merged) : -EINVAL;
+
+	if (!err)
+		err = settings_check_s3(buf_str(&merged), s3);
+	/* What cannot be read is no use. */
+	if (err == -EINVAL)
+		return settings_write_config(dir_fd, s3);
+	return err ? err : io_write_file(dir_fd, SETTINGS_FILE, merged.data, merged.len, 0644);
+}
+
 static int settings_take(struct conf *conf, struct library_settings *settings, struct buf *why)
 {
 	uint64_t jobs = (uint64_t)settings->jobs;
@@ -211,6 +268,8 @@ static int settings_take(struct conf *conf, struct library_settings *settings, s
 		err = conf_duration(conf, "s3", "read-timeout", &settings->read_timeout_ns, why);
 	if (err >= 0)
 		err = settings_take_s3(conf, &settings->s3, why);
+	if (err >= 0)
+		err = conf_bool(conf, "s3", "backup", &settings->backup, why);
 	if (err >= 0)
 		err = conf_check(conf, why);
 	if (err >= 0 && jobs)
@@ -230,7 +289,8 @@ int settings_read_config(struct library *lib)
 						   .seal_delay_ns = TIME_NS_PER_S,
 						   .sync_every_ns = 5 * TIME_NS_PER_S,
 						   .read_timeout_ns = 30 * TIME_NS_PER_S,
-						   .jobs = cores > 0 ? (int)cores : 1 };
+						   .jobs = cores > 0 ? (int)cores : 1,
+						   .backup = true };
 	if (!err)
 		err = conf_load(path.data, &conf, &why);
 	if (err == -ENOENT)

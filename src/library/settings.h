@@ -16,6 +16,12 @@
 int settings_write_config(int dir_fd, const struct s3_settings *s3);
 
 /*
+ * Writes the file of a recovered library: TEXT, that of the lost machine (NULL: it is not known), but with the bucket and the way to it that S3 has. Else as
+ * settings_write_config().
+ */
+int settings_restore_config(int dir_fd, const char *text, const struct s3_settings *s3);
+
+/*
  * Reads LIBRARY/config of lib->path; a missing file or key means the default. 0; -EINVAL (logged
  * with file and line), a negative errno of reading. settings_release() ends it, also after an error.
  */
