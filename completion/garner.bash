@@ -22,11 +22,13 @@ declare -gA _garner_options=(
 	[import]='-i --into -m --move -J --jobs -n --dry-run -j --json'
 	[export]='-j --json'
 	[gc]='-g --grace -j --json'
+	[backup]='--take-over -t --timeout -j --json'
+	[recover]='--endpoint --region --profile --style --ca-file --encryption -j --json'
 	[fsck]='-d --deep -r --repair -j --json'
 	[doctor]='-j --json'
 )
 
-_garner_commands='init mount umount status sync push ls stat mkdir cp mv rm restore purge history du import export gc fsck doctor'
+_garner_commands='init mount umount status sync push ls stat mkdir cp mv rm restore purge history du import export gc backup recover fsck doctor'
 
 _garner_mount_options='ro rw remount allow_other noallow_other relatime noatime
 	strictatime uid= gid= umask= dev nodev suid nosuid exec noexec acl noacl writeback
@@ -36,6 +38,9 @@ _garner_mount_options='ro rw remount allow_other noallow_other relatime noatime
 _garner_takes_argument() {
 	case $1:$2 in
 	init:--* | mount:-o | mount:--options | sync:-t | sync:--timeout | push:-t | push:--timeout | gc:-g | gc:--grace) return 0 ;;
+	backup:-t | backup:--timeout) return 0 ;;
+	recover:-j | recover:--json) ;;
+	recover:--*) return 0 ;;
 	import:-i | import:--into | import:-J | import:--jobs) return 0 ;;
 	esac
 	return 1
@@ -131,6 +136,9 @@ _garner_operand() {
 	case $1:$2 in
 	umount:0) _garner_mountpoints "$4" ;;
 	umount:*) ;;
+	recover:0) ;;
+	recover:1) _garner_files d "$4" ;;
+	backup:[1-9]* | recover:*) ;;
 	*:0 | mount:1) _garner_files d "$4" ;;
 	mount:* | init:* | status:* | sync:* | push:* | gc:* | fsck:* | doctor:*) ;;
 	restore:* | purge:*) _garner_trash "$3" "$4" ;;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 dist_man_MANS += \
 	man/garner.1 \
+	man/garner-backup.1 \
 	man/garner-cp.1 \
 	man/garner-doctor.1 \
 	man/garner-du.1 \
@@ -16,6 +17,7 @@ dist_man_MANS += \
 	man/garner-mv.1 \
 	man/garner-purge.1 \
 	man/garner-push.1 \
+	man/garner-recover.1 \
 	man/garner-restore.1 \
 	man/garner-rm.1 \
 	man/garner-stat.1 \

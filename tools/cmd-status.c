@@ -128,6 +128,27 @@ static void print_report(const char *path, const struct report *r)
 		       (long long)r->doubts);
 }
 
+/* What the mount says of the backup in the bucket. */
+static void print_backup(const json_t *backup)
+{
+	const char *state = json_string_value(json_object_get(backup, "state"));
+	const char *at = json_string_value(json_object_get(backup, "at"));
+	const char *error = json_string_value(json_object_get(backup, "error"));
+	char size[16];
+
+	if (!state || !strcmp(state, "off"))
+		return;
+	printf("backup:    %s", state);
+	if (at)
+		printf(", as of %.19sZ", at);
+	if (number(backup, "behind_ms") >= 1000)
+		printf(", %lld s behind", number(backup, "behind_ms") / 1000);
+	printf("; %s sent in %lld steps since the mount\n",
+	       cmd_size((uint64_t)number(backup, "bytes"), size), number(backup, "steps"));
+	if (error)
+		printf("trouble:   backup: %s\n", error);
+}
+
 /* The bucket behind it, where there is one. */
 static void print_s3(const json_t *s3)
 {
@@ -212,6 +233,7 @@ static int show_status(const char *path, const struct report *r, json_t *s3, boo
 		print_mount(at, mounted);
 		print_uploads(r, mounted);
 		print_s3(s3);
+		print_backup(json_object_get(mounted, "backup"));
 		json_decref(mounted);
 		json_decref(s3);
 		return CMD_OK;

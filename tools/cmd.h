@@ -111,6 +111,8 @@ bool cmd_is_automount(const char *mountpoint);
 /* clang-format off */
 #define CMD_S3_OPTIONS \
 	{ "s3", CMD_S3_URL, "s3://BUCKET/PREFIX", "the bucket behind the library" }, \
+	CMD_S3_WAY_OPTIONS
+#define CMD_S3_WAY_OPTIONS \
 	{ "endpoint", CMD_S3_ENDPOINT, "URL", "where it is served (default: Amazon's)" }, \
 	{ "region", CMD_S3_REGION, "NAME", "default: as the AWS tools find it" }, \
 	{ "profile", CMD_S3_PROFILE, "NAME", "of the AWS tools' files, for the keys" }, \
@@ -181,5 +183,6 @@ extern const struct cmd *const cmd_all[]; /* NULL-terminated, in the order of --
 extern const struct cmd cmd_init, cmd_mount, cmd_umount, cmd_status, cmd_sync, cmd_push, cmd_ls,
 	cmd_stat, cmd_cp, cmd_mv, cmd_rm, cmd_mkdir, cmd_restore, cmd_purge, cmd_history,
 	cmd_import, cmd_export, cmd_du, cmd_gc, cmd_fsck, cmd_doctor;
+extern const struct cmd cmd_backup, cmd_recover;
 
 #endif

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 bin_PROGRAMS += garner
 garner_SOURCES = \
+	tools/cmd-backup.c \
 	tools/cmd-change.c \
 	tools/cmd-change.h \
 	tools/cmd-copy.c \

@@ -32,7 +32,7 @@ for c in "${commands[@]}"; do
 	*) gives $usage '' "garner $c: missing operand*usage: garner $c *" "$c" ;;
 	esac
 	case $c in
-	init | umount) continue ;;
+	init | umount | recover) continue ;;
 	esac
 	none=3
 	[ "$c" = fsck ] && none=8
