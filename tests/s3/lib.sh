@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# For tests against S3 servers; sourced after tests/cli/lib.sh. Whatever is started here ends with the test.
+# For tests against S3 servers; sourced after tests/cli/lib.sh (and that after tests/mount/lib.sh, by those that mount). Whatever is started here ends with the test.
 s3tool=${top_builddir:-.}/tests/tools/s3tool
 [ -x "$s3tool" ] || s3tool=$(command -v s3tool)
 started=()
@@ -21,7 +21,11 @@ stop_servers() {
 	done
 	started=()
 }
-trap 'stop_servers; cd /; rm -rf "$work"' EXIT
+if declare -F cleanup >/dev/null; then
+	trap 'stop_servers; cleanup' EXIT
+else
+	trap 'stop_servers; cd /; rm -rf "$work"' EXIT
+fi
 
 # swift DIR: starts Swift; $endpoint and $tls_endpoint are then its addresses without the scheme. DIR/srv.crt is a
 # certificate that no one else knows.
@@ -40,6 +44,32 @@ swift() {
 	fi
 	endpoint=127.0.0.1:${ports[0]}
 	tls_endpoint=127.0.0.1:${ports[1]}
+}
+
+# proxy PORT: a fault-proxy in front of the server at PORT; $proxied is then its address. Told by `proxy_does COMMAND…`.
+proxy() {
+	local at
+	at=$("$s3tool" ports 1)
+	coproc PROXY { exec "$top_srcdir/tests/s3/fault-proxy" "$at" "$1"; }
+	proxied=127.0.0.1:$at
+	proxy_hears || fail "the proxy does not start"
+}
+
+# proxy_does COMMAND…: what it says to that, but for its `ok`.
+proxy_does() {
+	echo "$*" >&"${PROXY[1]}"
+	proxy_hears
+}
+
+proxy_hears() {
+	local line
+	while read -r -t 20 line <&"${PROXY[0]}"; do
+		case $line in
+		ok | ready) return 0 ;;
+		*) echo "$line" ;;
+		esac
+	done
+	return 1
 }
 
 # The keys of the environment, and nothing else that the machine may have.
