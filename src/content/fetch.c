@@ -403,10 +403,13 @@ static void fetch_arrived(void *arg, ssize_t result, const char *why)
 
 	lock_lock(&f->lock);
 	f->running--;
-	if (result >= 0) {
-		/* Short: the hash will tell. */
-		if ((uint64_t)result < e->size)
-			memset(e->bytes + result, 0, e->size - (size_t)result);
+	if (result >= 0 || ((result == -EIO || result == -EPROTO) && !f->cancelled)) {
+		/* Short, or the answer to another question: the hash will tell. */
+		size_t got = result < 0 ? 0 : (size_t)result;
+
+		if (result < 0)
+			fetch_tell_failure_locked(e, why && *why ? why : err_text((int)result));
+		memset(e->bytes + got, 0, e->size - got);
 		e->phase = FETCH_ARRIVED;
 		fetch_list_add(&f->arrived, e);
 	} else {
@@ -423,29 +426,40 @@ static void fetch_arrived(void *arg, ssize_t result, const char *why)
 	fetch_unlock(f);
 }
 
-/* Makes room for `size` more bytes as far as unused ones can go. */
-static bool fetch_room_locked(struct fetch *f, uint64_t size, uint64_t limit)
-	LOCK_REQUIRES(&f->lock)
+/* The unused chunk that may go first: those that were read, the oldest first; then, but not for what is only fetched `ahead`, those that were not. */
+static struct fetch_entry *fetch_spare_locked(struct fetch *f, bool ahead) LOCK_REQUIRES(&f->lock)
 {
-	while (f->used_bytes + size > limit && f->idle.first)
-		fetch_entry_kill_locked(f->idle.first);
+	struct fetch_entry *e = f->idle.first;
+
+	while (e && e->ahead)
+		e = e->next;
+	return e || ahead ? e : f->idle.first;
+}
+
+/* Makes room for `size` more bytes as far as unused ones can go. */
+static bool fetch_room_locked(struct fetch *f, uint64_t size, bool ahead) LOCK_REQUIRES(&f->lock)
+{
+	uint64_t limit = f->params.memory_bytes / (ahead ? FETCH_AHEAD_SHARE : 1);
+	struct fetch_entry *spare;
+
+	while (f->used_bytes + size > limit && (spare = fetch_spare_locked(f, ahead)) != NULL)
+		fetch_entry_kill_locked(spare);
 	return f->used_bytes + size <= limit;
 }
 
 /* The next in line that may begin: at least one always may. */
 static struct fetch_entry *fetch_next_locked(struct fetch *f) LOCK_REQUIRES(&f->lock)
 {
-	uint64_t limit = f->params.memory_bytes;
 	struct fetch_entry *e = f->asked.first;
 
 	if (f->running >= f->params.transfers || f->cancelled)
 		return NULL;
-	if (e && (fetch_room_locked(f, e->size, limit) || (!f->running && !f->arrived.first)))
+	if (e && (fetch_room_locked(f, e->size, false) || (!f->running && !f->arrived.first)))
 		return e;
 	if (e)
 		return NULL;
 	e = f->ahead.first;
-	return e && fetch_room_locked(f, e->size, limit / FETCH_AHEAD_SHARE) ? e : NULL;
+	return e && fetch_room_locked(f, e->size, true) ? e : NULL;
 }
 
 static void fetch_begin_locked(struct fetch *f, struct fetch_entry *e) LOCK_REQUIRES(&f->lock)
@@ -499,6 +513,7 @@ int fetch_read(struct content *c, int64_t chunk, uint64_t off, void *buf, size_t
 			fetch_list_drop(e);
 		e->refs++;
 		e->readers++;
+		e->ahead = false;
 		fetch_unlock(f);
 		memcpy(buf, e->bytes + off, len);
 		lock_lock(&f->lock);

@@ -295,23 +295,31 @@ ssize_t view_read_here(const struct view *v, void *buf, size_t len, uint64_t off
 	return err ? err : (ssize_t)done;
 }
 
-/* Waits for the bytes at `off`, of one chunk. */
-static int view_await(struct view_held *held, uint64_t off, int64_t deadline_ns)
+/* Waits for the bytes at `off`, of one chunk; they stay until *w is freed, which is another or NULL before. */
+static int view_await(struct view_held *held, uint64_t off, int64_t *deadline_ns,
+		      struct fetch_wait **w)
 {
-	struct fetch_wait *w = NULL;
-	int err = fetch_wait_new(held->content, deadline_ns, &w);
+	int err;
 
+	fetch_wait_free(*w);
+	*w = NULL;
+	if (!*deadline_ns)
+		*deadline_ns = fetch_deadline_ns(held->content);
+	err = fetch_wait_new(held->content, *deadline_ns, w);
 	if (!err)
-		err = view_want(&held->view, off, 1, w);
+		err = view_want(&held->view, off, 1, *w);
 	if (!err)
-		err = fetch_wait_block(w);
-	fetch_wait_free(w);
+		err = fetch_wait_block(*w);
+	if (err)
+		log_error("object %" PRId64 " at %" PRIu64 " is not on this machine: %s",
+			  held->object, off, err_text(err));
 	return err;
 }
 
 ssize_t view_read(const struct view *v, void *buf, size_t len, uint64_t off)
 {
 	struct view_held *held = (struct view_held *)(uintptr_t)v;
+	struct fetch_wait *w = NULL;
 	int64_t deadline_ns = 0;
 	size_t done = 0;
 	int err = 0;
@@ -322,15 +330,10 @@ ssize_t view_read(const struct view *v, void *buf, size_t len, uint64_t off)
 		len = v->size - off;
 	while (!err && done < len) {
 		done += view_read_part(held, (uint8_t *)buf + done, len - done, off + done, &err);
-		if (err != -EREMOTE)
-			continue;
-		if (!deadline_ns)
-			deadline_ns = fetch_deadline_ns(held->content);
-		err = view_await(held, off + done, deadline_ns);
-		if (err)
-			log_error("object %" PRId64 " at %" PRIu64 " is not on this machine: %s",
-				  held->object, off + done, err_text(err));
+		if (err == -EREMOTE)
+			err = view_await(held, off + done, &deadline_ns, &w);
 	}
+	fetch_wait_free(w);
 	return err == -ETIMEDOUT ? -EIO : err ? err : (ssize_t)done;
 }
 
