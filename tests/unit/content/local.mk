@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-EXTRA_DIST += tests/unit/content/chunker-vectors.h tests/unit/content/stream.h
+EXTRA_DIST += tests/unit/content/fetch-unit.h tests/unit/content/chunker-vectors.h tests/unit/content/stream.h
 
 UNIT_TESTS += tests/unit/content/test-chunker
 tests_unit_content_test_chunker_LDADD = $(UNIT_CONTENT_LIBS)
@@ -61,3 +61,8 @@ UNIT_TESTS += tests/unit/content/test-evict-race
 tests_unit_content_test_evict_race_LDADD = $(UNIT_CONTENT_LIBS)
 tests_unit_content_test_evict_race_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=blobs_hold \
 	-Wl,--wrap=blobs_alone -Wl,--wrap=view_plan_read
+UNIT_TESTS += tests/unit/content/test-fetch
+tests_unit_content_test_fetch_LDADD = tests/unit/s3/libserver.a $(UNIT_CONTENT_LIBS)
+UNIT_TESTS += tests/unit/content/test-fetch-fault
+tests_unit_content_test_fetch_fault_LDADD = tests/unit/s3/libserver.a $(UNIT_CONTENT_LIBS)
+tests_unit_content_test_fetch_fault_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=io_sync_data

@@ -337,7 +337,7 @@ struct world_check {
 	size_t chunks, bad;
 };
 
-/* One chunk at one place: what an object needs has to be there, with the right bytes. */
+/* One chunk at one place: what an object needs has to be there, or in the bucket, with the right bytes. */
 static inline int world_check_row(void *arg, const struct meta_row *row)
 {
 	struct world_check *k = arg;
@@ -349,7 +349,7 @@ static inline int world_check_row(void *arg, const struct meta_row *row)
 
 	k->chunks++;
 	if (meta_row_null(row, 4)) {
-		k->bad += meta_row_int(row, 3) > 0;
+		k->bad += meta_row_int(row, 3) > 0 && !meta_row_int(row, 6);
 	} else if (blobs_get(k->w->blobs, meta_row_int(row, 4), &blob)) {
 		k->bad++;
 	} else {
