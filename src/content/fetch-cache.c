@@ -183,14 +183,17 @@ static bool fetch_keep_cached_locked(struct fetch *f, struct fetch_entry *e) LOC
 			  : io_pwrite_full(k->fd, e->bytes, e->size, e->at);
 
 	lock_lock(&f->lock);
+	bool kept = !err && !fetch_file_bad(k->file);
+
 	k->writers--;
-	if (!err && !fetch_file_bad(k->file))
+	if (kept)
 		fetch_placed_locked(e, fetch_file_get(k->file), e->at, &k->unrecorded);
-	else
-		log_warn("blob %" PRId64 ": what was fetched is not kept: %s", k->blob,
+	else if (err != f->kept_err)
+		log_warn("blob %" PRId64 ": what is fetched is not kept: %s", k->blob,
 			 err_text(err));
+	f->kept_err = err;
 	lock_cond_broadcast(&f->change);
-	return !err;
+	return kept;
 }
 
 static bool fetch_keep_bundled_locked(struct fetch *f, struct fetch_entry *e)
@@ -226,8 +229,11 @@ void fetch_keep_locked(struct fetch *f, struct fetch_entry *e)
 	bool small = e->size <= f->content->params.bundle_limit, kept = false;
 
 	f->keeping++;
-	if (f->params.keep)
+	if (f->params.keep && space_take(f->content, e->size)) {
 		kept = small ? fetch_keep_bundled_locked(f, e) : fetch_keep_cached_locked(f, e);
+		if (!kept)
+			space_give(f->content, e->size);
+	}
 	f->keeping--;
 	if (!kept)
 		fetch_entry_put_locked(e);

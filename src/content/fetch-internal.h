@@ -130,6 +130,7 @@ struct fetch {
 	unsigned thread_count;
 	bool cancelled, stop;
 	bool recording;
+	int kept_err; /* of the last that was to be kept: logged once */
 	unsigned running, telling;
 	unsigned keeping;    /* entries that are being written */
 	size_t unrecorded;   /* entries */
