@@ -214,7 +214,36 @@ START_TEST(a_steady_reader_is_fetched_for_ahead)
 
 	away_reads(v, data, LONG, 1000);
 	ck_assert_uint_eq(away_gets(&a) - before, chunks);
-	ck_assert_uint_gt(server_most(a.lab.server), 3);
+	view_put(v);
+	away_close(&a);
+	free(data);
+}
+END_TEST
+
+/* How many come ahead of the reader: nothing comes any more, and he reads as far as he can. */
+START_TEST(as_many_come_ahead_as_may)
+{
+	struct away a;
+	struct asset asset;
+	uint8_t *data = stream_new(7, LONG), got[1000];
+	struct fetch_status st = { .transfers = 1 };
+	size_t at = LONG * 7 / 10;
+
+	away_open(&a, FETCH_KEEP);
+	away_asset(&a, &asset, data, LONG);
+	struct view *v = away_view(&a, &asset);
+
+	away_reads(v, data, at, 1000);
+	for (int i = 0; i < 1000 && st.transfers + st.waiting; i++) {
+		usleep(5000);
+		fetch_status(a.w.content, &st);
+	}
+	server_fault(a.lab.server, (struct fault){ .kind = FAULT_HANG, .method = "GET" });
+	while (view_read_here(v, got, 1000, at) == 1000)
+		at += 1000;
+	fetch_status(a.w.content, &st);
+	ck_assert_uint_gt(st.transfers + st.waiting, 4);
+	ck_assert_uint_le(st.transfers + st.waiting, fetch_ahead_max(a.w.content));
 	view_put(v);
 	away_close(&a);
 	free(data);
@@ -336,4 +365,5 @@ END_TEST
 UNIT_MAIN("fetch", 60, each_chunk_is_fetched_once, a_small_read_fetches_one_chunk,
 	  what_was_fetched_is_kept, a_part_is_kept_too, small_contents_share_a_bundle,
 	  many_readers_wait_for_one_transfer, a_steady_reader_is_fetched_for_ahead,
-	  memory_is_limited, a_seal_comes_again, a_draft_reads_its_base, a_missing_blob_is_fetched)
+	  as_many_come_ahead_as_may, memory_is_limited, a_seal_comes_again, a_draft_reads_its_base,
+	  a_missing_blob_is_fetched)
