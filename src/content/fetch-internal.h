@@ -25,7 +25,7 @@
 #include "content/content-internal.h"
 #include "content/fetch.h"
 
-enum { FETCH_THREADS_MAX = 4, FETCH_TRIES = 4 };
+enum { FETCH_THREADS_MAX = 4, FETCH_TRIES = 4, FETCH_VAIN = 64 };
 
 enum fetch_phase {
 	FETCH_FINDING,
@@ -113,6 +113,12 @@ struct fetch_cache {
 	struct fetch_cache *next_gone;
 };
 
+/* A chunk that somebody waited for in vain. */
+struct fetch_vain {
+	int64_t chunk;
+	int64_t at_ns; /* time_mono_ns() */
+};
+
 struct fetch {
 	struct content *content;
 	struct store *remote;
@@ -137,6 +143,10 @@ struct fetch {
 	int64_t record_ns;   /* when to record, by time_mono_ns(); 0: there is nothing */
 	uint64_t used_bytes; /* memory of entries */
 	struct fetch_status sum;
+	/* The last who waited in vain, and when a chunk came last: fetch_was_vain_locked(). */
+	struct fetch_vain vain[FETCH_VAIN];
+	unsigned vain_next;
+	int64_t came_ns;
 	int64_t told_ns; /* when a failure was logged */
 };
 
@@ -158,6 +168,13 @@ void fetch_entry_ready_locked(struct fetch_entry *e) LOCK_REQUIRES(&e->fetch->lo
 void fetch_entry_fail_locked(struct fetch_entry *e, int err) LOCK_REQUIRES(&e->fetch->lock);
 /* Frees the bytes. */
 void fetch_entry_drop_bytes_locked(struct fetch_entry *e) LOCK_REQUIRES(&e->fetch->lock);
+
+/*
+ * The kernel asks again, page by page, for what it could not read ahead: who asks for a chunk right after somebody waited for it in vain is not kept waiting as long
+ * again, unless a chunk has come since. Its transfer goes on, or begins.
+ */
+void fetch_note_vain_locked(struct fetch_entry *e) LOCK_REQUIRES(&e->fetch->lock);
+bool fetch_was_vain_locked(const struct fetch_entry *e) LOCK_REQUIRES(&e->fetch->lock);
 
 /* Begins transfers as memory and their number allow. */
 void fetch_pump_locked(struct fetch *f) LOCK_REQUIRES(&f->lock);

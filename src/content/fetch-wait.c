@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#define FETCH_VAIN_NS (5 * TIME_NS_PER_S)
+
 int fetch_wait_new(struct content *c, int64_t deadline_ns, struct fetch_wait **out)
 {
 	struct fetch *f = c->fetch;
@@ -106,6 +108,30 @@ void fetch_wait_ready_locked(struct fetch_wait *w, int err)
 		fetch_wait_due_locked(w, err);
 }
 
+void fetch_note_vain_locked(struct fetch_entry *e)
+{
+	struct fetch *f = e->fetch;
+
+	f->vain[f->vain_next++ % FETCH_VAIN] = (struct fetch_vain){ .chunk = e->chunk,
+								    .at_ns = time_mono_ns() };
+}
+
+bool fetch_was_vain_locked(const struct fetch_entry *e)
+{
+	const struct fetch *f = e->fetch;
+	int64_t while_ns = f->params.timeout_ns < FETCH_VAIN_NS ? f->params.timeout_ns
+								: FETCH_VAIN_NS;
+	int64_t since = time_mono_ns() - while_ns;
+
+	for (size_t i = 0; i < FETCH_VAIN; i++) {
+		const struct fetch_vain *v = &f->vain[i];
+
+		if (v->chunk == e->chunk && v->at_ns > since && v->at_ns > f->came_ns)
+			return true;
+	}
+	return false;
+}
+
 /* The first error of what it waits for; *left chunks are not here. */
 static int fetch_wait_look_locked(struct fetch_wait *w, size_t *left) LOCK_REQUIRES(&w->fetch->lock)
 {
@@ -117,6 +143,8 @@ static int fetch_wait_look_locked(struct fetch_wait *w, size_t *left) LOCK_REQUI
 
 		if (e->phase == FETCH_FAILED)
 			err = e->err;
+		else if (!fetch_is_here(e) && fetch_was_vain_locked(e))
+			err = -EIO;
 		else
 			*left += !fetch_is_here(e);
 	}
@@ -151,6 +179,15 @@ int fetch_wait_go(struct fetch_wait *w, fetch_done_fn *done, void *arg)
 	return 0;
 }
 
+static void fetch_wait_time_out_locked(struct fetch_wait *w) LOCK_REQUIRES(&w->fetch->lock)
+{
+	for (size_t i = 0; i < w->count; i++) {
+		if (!fetch_is_here(w->links[i].entry))
+			fetch_note_vain_locked(w->links[i].entry);
+	}
+	fetch_wait_due_locked(w, -ETIMEDOUT);
+}
+
 int64_t fetch_wait_expire_locked(struct fetch *f, int64_t now_ns)
 {
 	struct fetch_wait *w, *next;
@@ -159,7 +196,7 @@ int64_t fetch_wait_expire_locked(struct fetch *f, int64_t now_ns)
 	DL_FOREACH_SAFE(f->armed, w, next)
 	{
 		if (w->deadline_ns <= now_ns)
-			fetch_wait_due_locked(w, -ETIMEDOUT);
+			fetch_wait_time_out_locked(w);
 		else if (w->deadline_ns < first)
 			first = w->deadline_ns;
 	}

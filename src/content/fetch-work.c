@@ -56,6 +56,7 @@ static void fetch_verify_locked(struct fetch *f) LOCK_REQUIRES(&f->lock)
 		f->sum.chunks++;
 		f->sum.bytes += e->size;
 		f->sum.last_error = 0;
+		f->came_ns = time_mono_ns();
 		fetch_list_add(&f->held, e);
 		fetch_entry_ready_locked(e);
 		lock_cond_signal(&f->work);

@@ -417,6 +417,7 @@ static void fetch_arrived(void *arg, ssize_t result, const char *why)
 			fetch_tell_failure_locked(e, why && *why ? why : err_text((int)result));
 			f->sum.failed++;
 			f->sum.last_error = (int)result;
+			fetch_note_vain_locked(e);
 		}
 		fetch_entry_fail_locked(e, f->cancelled ? -ECANCELED : -EIO);
 	}

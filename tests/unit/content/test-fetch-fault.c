@@ -128,6 +128,25 @@ START_TEST(without_a_bucket_it_fails_at_once)
 }
 END_TEST
 
+static void nobody_is_told(void *arg, int err)
+{
+	(void)arg;
+	ck_abort_msg("told of %d", err);
+}
+
+/* What one is told at once who wants the byte at `off`. */
+static int view_want_again(struct away *a, const struct view *v, uint64_t off)
+{
+	struct fetch_wait *w = NULL;
+
+	ck_assert_int_eq(fetch_wait_new(a->w.content, fetch_deadline_ns(a->w.content), &w), 0);
+	ck_assert_int_eq(view_want(v, off, 1, w), 0);
+	int err = fetch_wait_go(w, nobody_is_told, NULL);
+
+	fetch_wait_free(w);
+	return err;
+}
+
 /* A server that never answers, and one that is not there: an error when the time is over, bytes when it is back. */
 START_TEST(a_deadline_is_kept)
 {
@@ -148,17 +167,19 @@ START_TEST(a_deadline_is_kept)
 
 	ck_assert_int_eq(view_read(v, &byte, 1, LEN / 2), -EIO);
 	ck_assert_int_ge(time_mono_ns() - begun, 300 * TIME_NS_PER_MS);
+	/* Who asks again right away is told at once. */
+	ck_assert_int_eq(view_want_again(&a, v, LEN / 2), -EIO);
 	if (hangs)
 		server_heal(a.lab.server);
 	else
 		server_resume(a.lab.server);
 	/* The transfer of before may still be failing. */
-	for (int i = 0; i < 50 && view_read(v, &byte, 1, LEN / 2) != 1; i++)
-		continue;
+	for (int i = 0; i < 500 && view_read(v, &byte, 1, LEN / 2) != 1; i++)
+		usleep(20000);
 	view_put(v);
 	v = away_view(&a, &asset);
-	for (int i = 0; i < 50 && view_read(v, &byte, 1, 0) != 1; i++)
-		continue;
+	for (int i = 0; i < 500 && view_read(v, &byte, 1, 0) != 1; i++)
+		usleep(20000);
 	away_reads(v, data, LEN, LEN);
 	view_put(v);
 	away_close(&a);
