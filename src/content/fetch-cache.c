@@ -157,17 +157,17 @@ static void fetch_record_soon_locked(struct fetch *f) LOCK_REQUIRES(&f->lock)
 }
 
 /* The bytes are in `file`, whose reference the entry takes. */
-static void fetch_placed_locked(struct fetch_entry *e, struct fetch_file *file, uint64_t off,
-				struct fetch_list *list) LOCK_REQUIRES(&e->fetch->lock)
+static void fetch_placed_locked(struct fetch *f, struct fetch_entry *e, struct fetch_file *file,
+				uint64_t off, struct fetch_list *list) LOCK_REQUIRES(&f->lock)
 {
 	e->phase = FETCH_PLACED;
 	e->file = file;
 	e->off = off;
 	if (!e->readers)
-		fetch_entry_drop_bytes_locked(e);
+		fetch_entry_drop_bytes_locked(f, e);
 	fetch_list_add(list, e);
-	e->fetch->unrecorded++;
-	fetch_record_soon_locked(e->fetch);
+	f->unrecorded++;
+	fetch_record_soon_locked(f);
 }
 
 static bool fetch_keep_cached_locked(struct fetch *f, struct fetch_entry *e) LOCK_REQUIRES(&f->lock)
@@ -187,7 +187,7 @@ static bool fetch_keep_cached_locked(struct fetch *f, struct fetch_entry *e) LOC
 
 	k->writers--;
 	if (kept)
-		fetch_placed_locked(e, fetch_file_get(k->file), e->at, &k->unrecorded);
+		fetch_placed_locked(f, e, fetch_file_get(k->file), e->at, &k->unrecorded);
 	else if (err != f->kept_err)
 		log_warn("blob %" PRId64 ": what is fetched is not kept: %s", k->blob,
 			 err_text(err));
@@ -220,7 +220,7 @@ static bool fetch_keep_bundled_locked(struct fetch *f, struct fetch_entry *e)
 	if (!file)
 		return false;
 	e->bundle = b;
-	fetch_placed_locked(e, file, start, &f->bundled);
+	fetch_placed_locked(f, e, file, start, &f->bundled);
 	return true;
 }
 
@@ -236,7 +236,7 @@ void fetch_keep_locked(struct fetch *f, struct fetch_entry *e)
 	}
 	f->keeping--;
 	if (!kept)
-		fetch_entry_put_locked(e);
+		fetch_entry_put_locked(f, e);
 	fetch_pump_locked(f);
 	lock_cond_broadcast(&f->change);
 }
@@ -366,7 +366,7 @@ static void fetch_list_end_locked(struct fetch *f, struct fetch_list *list) LOCK
 			HASH_DEL(f->table, e);
 			e->in_table = false;
 		}
-		fetch_entry_put_locked(e);
+		fetch_entry_put_locked(f, e);
 	}
 }
 
@@ -516,7 +516,7 @@ void fetch_caches_release(struct fetch *f)
 	fetch_list_end_locked(f, &f->bundled);
 	while ((e = f->held.first) != NULL) {
 		fetch_list_drop(e);
-		fetch_entry_put_locked(e);
+		fetch_entry_put_locked(f, e);
 	}
 	HASH_ITER (hh, f->caches, k, next) {
 		fetch_list_end_locked(f, &k->unrecorded);

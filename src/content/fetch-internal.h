@@ -161,26 +161,29 @@ void fetch_list_drop(struct fetch_entry *e);
 /* The chunk's entry with one more reference, found or made; then its transfer is in line. `ahead`: nobody waits. NULL: -ENOMEM. */
 struct fetch_entry *fetch_entry_get(struct fetch *f, int64_t chunk, int64_t object, uint64_t at,
 				    bool ahead);
-void fetch_entry_put_locked(struct fetch_entry *e) LOCK_REQUIRES(&e->fetch->lock);
+void fetch_entry_put_locked(struct fetch *f, struct fetch_entry *e) LOCK_REQUIRES(&f->lock);
 
 /* The entry is as it will be for who waits: HELD, PLACED, or with `err` FAILED. They are told. */
-void fetch_entry_ready_locked(struct fetch_entry *e) LOCK_REQUIRES(&e->fetch->lock);
-void fetch_entry_fail_locked(struct fetch_entry *e, int err) LOCK_REQUIRES(&e->fetch->lock);
+void fetch_entry_ready_locked(struct fetch *f, struct fetch_entry *e) LOCK_REQUIRES(&f->lock);
+void fetch_entry_fail_locked(struct fetch *f, struct fetch_entry *e, int err)
+	LOCK_REQUIRES(&f->lock);
 /* Frees the bytes. */
-void fetch_entry_drop_bytes_locked(struct fetch_entry *e) LOCK_REQUIRES(&e->fetch->lock);
+void fetch_entry_drop_bytes_locked(struct fetch *f, struct fetch_entry *e) LOCK_REQUIRES(&f->lock);
 
 /*
  * The kernel asks again, page by page, for what it could not read ahead: who asks for a chunk right after somebody waited for it in vain is not kept waiting as long
  * again, unless a chunk has come since. Its transfer goes on, or begins.
  */
-void fetch_note_vain_locked(struct fetch_entry *e) LOCK_REQUIRES(&e->fetch->lock);
-bool fetch_was_vain_locked(const struct fetch_entry *e) LOCK_REQUIRES(&e->fetch->lock);
+void fetch_note_vain_locked(struct fetch *f, struct fetch_entry *e) LOCK_REQUIRES(&f->lock);
+bool fetch_was_vain_locked(const struct fetch *f, const struct fetch_entry *e)
+	LOCK_REQUIRES(&f->lock);
 
 /* Begins transfers as memory and their number allow. */
 void fetch_pump_locked(struct fetch *f) LOCK_REQUIRES(&f->lock);
 
 /* One link's chunk is here, or not to be had. */
-void fetch_wait_ready_locked(struct fetch_wait *w, int err) LOCK_REQUIRES(&w->fetch->lock);
+void fetch_wait_ready_locked(struct fetch *f, struct fetch_wait *w, int err)
+	LOCK_REQUIRES(&f->lock);
 /* Ends those whose time is over; the time of the next. */
 int64_t fetch_wait_expire_locked(struct fetch *f, int64_t now_ns) LOCK_REQUIRES(&f->lock);
 /* Ends all. */

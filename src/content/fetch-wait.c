@@ -61,7 +61,8 @@ static bool fetch_is_here(const struct fetch_entry *e)
 	return e->phase == FETCH_HELD || e->phase == FETCH_PLACED;
 }
 
-static void fetch_link_locked(struct fetch_link *l) LOCK_REQUIRES(&l->entry->fetch->lock)
+/* Under the lock. */
+static void fetch_link_add(struct fetch_link *l)
 {
 	struct fetch_entry *e = l->entry;
 
@@ -73,7 +74,7 @@ static void fetch_link_locked(struct fetch_link *l) LOCK_REQUIRES(&l->entry->fet
 	l->linked = true;
 }
 
-static void fetch_unlink_locked(struct fetch_link *l) LOCK_REQUIRES(&l->entry->fetch->lock)
+static void fetch_link_drop(struct fetch_link *l)
 {
 	if (!l->linked)
 		return;
@@ -86,14 +87,14 @@ static void fetch_unlink_locked(struct fetch_link *l) LOCK_REQUIRES(&l->entry->f
 	l->linked = false;
 }
 
-static void fetch_wait_due_locked(struct fetch_wait *w, int err) LOCK_REQUIRES(&w->fetch->lock)
+static void fetch_wait_due_locked(struct fetch *f, struct fetch_wait *w, int err)
+	LOCK_REQUIRES(&f->lock)
 {
-	struct fetch *f = w->fetch;
 
 	if (w->phase != FETCH_WAIT_ARMED)
 		return;
 	for (size_t i = 0; i < w->count; i++)
-		fetch_unlink_locked(&w->links[i]);
+		fetch_link_drop(&w->links[i]);
 	w->phase = FETCH_WAIT_DUE;
 	w->err = err;
 	DL_DELETE(f->armed, w);
@@ -101,24 +102,22 @@ static void fetch_wait_due_locked(struct fetch_wait *w, int err) LOCK_REQUIRES(&
 	lock_cond_signal(&f->work);
 }
 
-void fetch_wait_ready_locked(struct fetch_wait *w, int err)
+void fetch_wait_ready_locked(struct fetch *f, struct fetch_wait *w, int err)
 {
 	w->left--;
 	if (err || !w->left)
-		fetch_wait_due_locked(w, err);
+		fetch_wait_due_locked(f, w, err);
 }
 
-void fetch_note_vain_locked(struct fetch_entry *e)
+void fetch_note_vain_locked(struct fetch *f, struct fetch_entry *e)
 {
-	struct fetch *f = e->fetch;
 
 	f->vain[f->vain_next++ % FETCH_VAIN] = (struct fetch_vain){ .chunk = e->chunk,
 								    .at_ns = time_mono_ns() };
 }
 
-bool fetch_was_vain_locked(const struct fetch_entry *e)
+bool fetch_was_vain_locked(const struct fetch *f, const struct fetch_entry *e)
 {
-	const struct fetch *f = e->fetch;
 	int64_t while_ns = f->params.timeout_ns < FETCH_VAIN_NS ? f->params.timeout_ns
 								: FETCH_VAIN_NS;
 	int64_t since = time_mono_ns() - while_ns;
@@ -133,7 +132,8 @@ bool fetch_was_vain_locked(const struct fetch_entry *e)
 }
 
 /* The first error of what it waits for; *left chunks are not here. */
-static int fetch_wait_look_locked(struct fetch_wait *w, size_t *left) LOCK_REQUIRES(&w->fetch->lock)
+static int fetch_wait_look_locked(struct fetch *f, struct fetch_wait *w, size_t *left)
+	LOCK_REQUIRES(&f->lock)
 {
 	int err = w->fetch->cancelled ? -ECANCELED : w->err;
 
@@ -143,7 +143,7 @@ static int fetch_wait_look_locked(struct fetch_wait *w, size_t *left) LOCK_REQUI
 
 		if (e->phase == FETCH_FAILED)
 			err = e->err;
-		else if (!fetch_is_here(e) && fetch_was_vain_locked(e))
+		else if (!fetch_is_here(e) && fetch_was_vain_locked(f, e))
 			err = -EIO;
 		else
 			*left += !fetch_is_here(e);
@@ -156,7 +156,7 @@ int fetch_wait_go(struct fetch_wait *w, fetch_done_fn *done, void *arg)
 	struct fetch *f = w->fetch;
 
 	lock_lock(&f->lock);
-	int err = fetch_wait_look_locked(w, &w->left);
+	int err = fetch_wait_look_locked(f, w, &w->left);
 
 	if (!err && w->left)
 		err = fetch_work_start_locked(f);
@@ -167,7 +167,7 @@ int fetch_wait_go(struct fetch_wait *w, fetch_done_fn *done, void *arg)
 	}
 	for (size_t i = 0; i < w->count; i++) {
 		if (!fetch_is_here(w->links[i].entry))
-			fetch_link_locked(&w->links[i]);
+			fetch_link_add(&w->links[i]);
 	}
 	w->done = done;
 	w->arg = arg;
@@ -179,13 +179,14 @@ int fetch_wait_go(struct fetch_wait *w, fetch_done_fn *done, void *arg)
 	return 0;
 }
 
-static void fetch_wait_time_out_locked(struct fetch_wait *w) LOCK_REQUIRES(&w->fetch->lock)
+static void fetch_wait_time_out_locked(struct fetch *f, struct fetch_wait *w)
+	LOCK_REQUIRES(&f->lock)
 {
 	for (size_t i = 0; i < w->count; i++) {
 		if (!fetch_is_here(w->links[i].entry))
-			fetch_note_vain_locked(w->links[i].entry);
+			fetch_note_vain_locked(f, w->links[i].entry);
 	}
-	fetch_wait_due_locked(w, -ETIMEDOUT);
+	fetch_wait_due_locked(f, w, -ETIMEDOUT);
 }
 
 int64_t fetch_wait_expire_locked(struct fetch *f, int64_t now_ns)
@@ -196,7 +197,7 @@ int64_t fetch_wait_expire_locked(struct fetch *f, int64_t now_ns)
 	DL_FOREACH_SAFE(f->armed, w, next)
 	{
 		if (w->deadline_ns <= now_ns)
-			fetch_wait_time_out_locked(w);
+			fetch_wait_time_out_locked(f, w);
 		else if (w->deadline_ns < first)
 			first = w->deadline_ns;
 	}
@@ -206,7 +207,7 @@ int64_t fetch_wait_expire_locked(struct fetch *f, int64_t now_ns)
 void fetch_wait_end_all_locked(struct fetch *f, int err)
 {
 	while (f->armed)
-		fetch_wait_due_locked(f->armed, err);
+		fetch_wait_due_locked(f, f->armed, err);
 }
 
 void fetch_wait_tell_locked(struct fetch *f)
@@ -232,7 +233,7 @@ void fetch_wait_cancel(struct fetch_wait *w, int err)
 	lock_lock(&f->lock);
 	if (w->phase == FETCH_WAIT_ADDING)
 		w->err = err;
-	fetch_wait_due_locked(w, err);
+	fetch_wait_due_locked(f, w, err);
 	fetch_unlock(f);
 }
 
@@ -245,7 +246,7 @@ void fetch_wait_free(struct fetch_wait *w)
 	lock_lock(&f->lock);
 	assert(w->phase != FETCH_WAIT_ARMED && w->phase != FETCH_WAIT_DUE);
 	for (size_t i = 0; i < w->count; i++)
-		fetch_entry_put_locked(w->links[i].entry);
+		fetch_entry_put_locked(f, w->links[i].entry);
 	/* What it kept in memory may be what others wait for. */
 	fetch_pump_locked(f);
 	fetch_unlock(f);

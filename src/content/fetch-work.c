@@ -24,7 +24,7 @@ static void fetch_refuse_locked(struct fetch *f, struct fetch_entry *e) LOCK_REQ
 	hash_hex(&e->hash, name);
 	if (++e->tries < FETCH_TRIES && !f->cancelled) {
 		log_warn("chunk %s: what the bucket sent are not its bytes; asking again", name);
-		fetch_entry_drop_bytes_locked(e);
+		fetch_entry_drop_bytes_locked(f, e);
 		e->phase = FETCH_ASKED;
 		fetch_list_add_first(&f->asked, e);
 		fetch_pump_locked(f);
@@ -33,7 +33,7 @@ static void fetch_refuse_locked(struct fetch *f, struct fetch_entry *e) LOCK_REQ
 	log_error("chunk %s: what the bucket has are not its bytes", name);
 	f->sum.failed++;
 	f->sum.last_error = ERR_CORRUPT;
-	fetch_entry_fail_locked(e, -EIO);
+	fetch_entry_fail_locked(f, e, -EIO);
 }
 
 /* Hashes the first that arrived. The lock is given up meanwhile. */
@@ -48,7 +48,7 @@ static void fetch_verify_locked(struct fetch *f) LOCK_REQUIRES(&f->lock)
 
 	lock_lock(&f->lock);
 	if (err) {
-		fetch_entry_fail_locked(e, err);
+		fetch_entry_fail_locked(f, e, err);
 	} else if (!hash_equal(&hash, &e->hash)) {
 		fetch_refuse_locked(f, e);
 	} else {
@@ -58,7 +58,7 @@ static void fetch_verify_locked(struct fetch *f) LOCK_REQUIRES(&f->lock)
 		f->sum.last_error = 0;
 		f->came_ns = time_mono_ns();
 		fetch_list_add(&f->held, e);
-		fetch_entry_ready_locked(e);
+		fetch_entry_ready_locked(f, e);
 		lock_cond_signal(&f->work);
 	}
 	fetch_pump_locked(f);

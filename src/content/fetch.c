@@ -126,34 +126,33 @@ void fetch_unlock(struct fetch *f)
 	}
 }
 
-static void fetch_table_drop_locked(struct fetch_entry *e) LOCK_REQUIRES(&e->fetch->lock)
+static void fetch_table_drop_locked(struct fetch *f, struct fetch_entry *e) LOCK_REQUIRES(&f->lock)
 {
 	if (e->in_table)
-		HASH_DEL(e->fetch->table, e);
+		HASH_DEL(f->table, e);
 	e->in_table = false;
 }
 
-void fetch_entry_drop_bytes_locked(struct fetch_entry *e)
+void fetch_entry_drop_bytes_locked(struct fetch *f, struct fetch_entry *e)
 {
 	if (!e->bytes)
 		return;
 	free(e->bytes);
 	e->bytes = NULL;
-	e->fetch->used_bytes -= e->size;
+	f->used_bytes -= e->size;
 }
 
 /* Frees it with the lock. */
-static void fetch_entry_kill_locked(struct fetch_entry *e) LOCK_REQUIRES(&e->fetch->lock)
+static void fetch_entry_kill_locked(struct fetch *f, struct fetch_entry *e) LOCK_REQUIRES(&f->lock)
 {
-	struct fetch *f = e->fetch;
 
 	fetch_list_drop(e);
-	fetch_table_drop_locked(e);
-	fetch_entry_drop_bytes_locked(e);
+	fetch_table_drop_locked(f, e);
+	fetch_entry_drop_bytes_locked(f, e);
 	fetch_list_add(&f->dead, e);
 }
 
-void fetch_entry_put_locked(struct fetch_entry *e)
+void fetch_entry_put_locked(struct fetch *f, struct fetch_entry *e)
 {
 	if (--e->refs)
 		return;
@@ -161,11 +160,11 @@ void fetch_entry_put_locked(struct fetch_entry *e)
 	if (e->phase == FETCH_HELD && !e->fetch->cancelled)
 		fetch_list_add(&e->fetch->idle, e);
 	else
-		fetch_entry_kill_locked(e);
+		fetch_entry_kill_locked(f, e);
 }
 
 /* Tells those who wait for the entry. */
-static void fetch_entry_tell_locked(struct fetch_entry *e) LOCK_REQUIRES(&e->fetch->lock)
+static void fetch_entry_tell_locked(struct fetch *f, struct fetch_entry *e) LOCK_REQUIRES(&f->lock)
 {
 	while (e->links) {
 		struct fetch_link *l = e->links;
@@ -174,24 +173,24 @@ static void fetch_entry_tell_locked(struct fetch_entry *e) LOCK_REQUIRES(&e->fet
 		if (l->next)
 			l->next->prev = NULL;
 		l->linked = false;
-		fetch_wait_ready_locked(l->wait, e->err);
+		fetch_wait_ready_locked(f, l->wait, e->err);
 	}
 }
 
-void fetch_entry_ready_locked(struct fetch_entry *e)
+void fetch_entry_ready_locked(struct fetch *f, struct fetch_entry *e)
 {
-	fetch_entry_tell_locked(e);
+	fetch_entry_tell_locked(f, e);
 }
 
-void fetch_entry_fail_locked(struct fetch_entry *e, int err)
+void fetch_entry_fail_locked(struct fetch *f, struct fetch_entry *e, int err)
 {
 	e->phase = FETCH_FAILED;
 	e->err = err;
 	fetch_list_drop(e);
-	fetch_table_drop_locked(e);
-	fetch_entry_drop_bytes_locked(e);
-	fetch_entry_tell_locked(e);
-	fetch_entry_put_locked(e);
+	fetch_table_drop_locked(f, e);
+	fetch_entry_drop_bytes_locked(f, e);
+	fetch_entry_tell_locked(f, e);
+	fetch_entry_put_locked(f, e);
 }
 
 /* What the metadata knows of a chunk. */
@@ -270,24 +269,24 @@ static int fetch_find(struct content *c, int64_t chunk, struct fetch_row *out)
 }
 
 /* Puts the entry in line, or where it was found. */
-static void fetch_found_locked(struct fetch_entry *e, int err, const struct fetch_row *row,
-			       struct fetch_file **file) LOCK_REQUIRES(&e->fetch->lock)
+static void fetch_found_locked(struct fetch *f, struct fetch_entry *e, int err,
+			       const struct fetch_row *row, struct fetch_file **file)
+	LOCK_REQUIRES(&f->lock)
 {
-	struct fetch *f = e->fetch;
 
 	e->hash = row->hash;
 	e->size = row->size;
 	if (!err && f->cancelled)
 		err = -ECANCELED;
 	if (err) {
-		fetch_entry_fail_locked(e, err);
+		fetch_entry_fail_locked(f, e, err);
 	} else if (*file) {
 		e->phase = FETCH_PLACED;
 		e->file = *file;
 		e->off = row->start;
 		*file = NULL;
-		fetch_entry_ready_locked(e);
-		fetch_entry_put_locked(e);
+		fetch_entry_ready_locked(f, e);
+		fetch_entry_put_locked(f, e);
 	} else {
 		e->phase = FETCH_ASKED;
 		fetch_list_add(e->ahead ? &f->ahead : &f->asked, e);
@@ -310,7 +309,7 @@ static void fetch_look_up(struct fetch_entry *e)
 	if (err && !file)
 		blob_put(row.blob);
 	lock_lock(&f->lock);
-	fetch_found_locked(e, err, &row, &file);
+	fetch_found_locked(f, e, err, &row, &file);
 	fetch_unlock(f);
 	fetch_file_put(file);
 }
@@ -334,14 +333,14 @@ static struct fetch_entry *fetch_entry_new_locked(struct fetch *f, int64_t chunk
 }
 
 /* Somebody waits for what was to be fetched ahead. */
-static void fetch_entry_hurry_locked(struct fetch_entry *e) LOCK_REQUIRES(&e->fetch->lock)
+static void fetch_entry_hurry_locked(struct fetch *f, struct fetch_entry *e) LOCK_REQUIRES(&f->lock)
 {
 	e->ahead = false;
-	if (e->list != &e->fetch->ahead)
+	if (e->list != &f->ahead)
 		return;
 	fetch_list_drop(e);
-	fetch_list_add(&e->fetch->asked, e);
-	fetch_pump_locked(e->fetch);
+	fetch_list_add(&f->asked, e);
+	fetch_pump_locked(f);
 }
 
 struct fetch_entry *fetch_entry_get(struct fetch *f, int64_t chunk, int64_t object, uint64_t at,
@@ -354,7 +353,7 @@ struct fetch_entry *fetch_entry_get(struct fetch *f, int64_t chunk, int64_t obje
 	HASH_FIND(hh, f->table, &chunk, sizeof(chunk), e);
 	/* What the disk did not keep is fetched again. */
 	if (e && e->phase == FETCH_PLACED && fetch_file_bad(e->file)) {
-		fetch_table_drop_locked(e);
+		fetch_table_drop_locked(f, e);
 		e = NULL;
 	}
 	if (!e) {
@@ -372,7 +371,7 @@ struct fetch_entry *fetch_entry_get(struct fetch *f, int64_t chunk, int64_t obje
 			fetch_list_drop(e);
 		e->refs++;
 		if (!ahead)
-			fetch_entry_hurry_locked(e);
+			fetch_entry_hurry_locked(f, e);
 	}
 	fetch_unlock(f);
 	if (made)
@@ -381,10 +380,9 @@ struct fetch_entry *fetch_entry_get(struct fetch *f, int64_t chunk, int64_t obje
 }
 
 /* A line for the log, now and then. */
-static void fetch_tell_failure_locked(struct fetch_entry *e, const char *why)
-	LOCK_REQUIRES(&e->fetch->lock)
+static void fetch_tell_failure_locked(struct fetch *f, struct fetch_entry *e, const char *why)
+	LOCK_REQUIRES(&f->lock)
 {
-	struct fetch *f = e->fetch;
 	int64_t now = time_mono_ns();
 	char name[HASH_TEXT_LEN];
 
@@ -408,18 +406,18 @@ static void fetch_arrived(void *arg, ssize_t result, const char *why)
 		size_t got = result < 0 ? 0 : (size_t)result;
 
 		if (result < 0)
-			fetch_tell_failure_locked(e, why && *why ? why : err_text((int)result));
+			fetch_tell_failure_locked(f, e, why && *why ? why : err_text((int)result));
 		memset(e->bytes + got, 0, e->size - got);
 		e->phase = FETCH_ARRIVED;
 		fetch_list_add(&f->arrived, e);
 	} else {
 		if (!f->cancelled) {
-			fetch_tell_failure_locked(e, why && *why ? why : err_text((int)result));
+			fetch_tell_failure_locked(f, e, why && *why ? why : err_text((int)result));
 			f->sum.failed++;
 			f->sum.last_error = (int)result;
-			fetch_note_vain_locked(e);
+			fetch_note_vain_locked(f, e);
 		}
-		fetch_entry_fail_locked(e, f->cancelled ? -ECANCELED : -EIO);
+		fetch_entry_fail_locked(f, e, f->cancelled ? -ECANCELED : -EIO);
 	}
 	fetch_pump_locked(f);
 	lock_cond_signal(&f->work);
@@ -444,7 +442,7 @@ static bool fetch_room_locked(struct fetch *f, uint64_t size, bool ahead) LOCK_R
 	struct fetch_entry *spare;
 
 	while (f->used_bytes + size > limit && (spare = fetch_spare_locked(f, ahead)) != NULL)
-		fetch_entry_kill_locked(spare);
+		fetch_entry_kill_locked(f, spare);
 	return f->used_bytes + size <= limit;
 }
 
@@ -482,7 +480,7 @@ static void fetch_begin_locked(struct fetch *f, struct fetch_entry *e) LOCK_REQU
 	if (!err)
 		return;
 	f->running--;
-	fetch_entry_fail_locked(e, err);
+	fetch_entry_fail_locked(f, e, err);
 }
 
 void fetch_pump_locked(struct fetch *f)
@@ -520,8 +518,8 @@ int fetch_read(struct content *c, int64_t chunk, uint64_t off, void *buf, size_t
 		lock_lock(&f->lock);
 		e->readers--;
 		if (!e->readers && e->phase == FETCH_PLACED)
-			fetch_entry_drop_bytes_locked(e);
-		fetch_entry_put_locked(e);
+			fetch_entry_drop_bytes_locked(f, e);
+		fetch_entry_put_locked(f, e);
 		result = 1;
 	}
 	fetch_unlock(f);
@@ -536,7 +534,7 @@ void fetch_ahead(struct content *c, int64_t chunk, int64_t object, uint64_t at)
 	if (!e)
 		return;
 	lock_lock(&f->lock);
-	fetch_entry_put_locked(e);
+	fetch_entry_put_locked(f, e);
 	fetch_unlock(f);
 }
 
@@ -604,11 +602,11 @@ static void fetch_cancel_lines_locked(struct fetch *f) LOCK_REQUIRES(&f->lock)
 	struct fetch_entry *e, *next;
 
 	while (f->asked.first)
-		fetch_entry_fail_locked(f->asked.first, -ECANCELED);
+		fetch_entry_fail_locked(f, f->asked.first, -ECANCELED);
 	while (f->ahead.first)
-		fetch_entry_fail_locked(f->ahead.first, -ECANCELED);
+		fetch_entry_fail_locked(f, f->ahead.first, -ECANCELED);
 	while (f->idle.first)
-		fetch_entry_kill_locked(f->idle.first);
+		fetch_entry_kill_locked(f, f->idle.first);
 	HASH_ITER (hh, f->table, e, next) {
 		if (e->phase == FETCH_RUNNING)
 			store_s3_cancel(f->remote, e->ticket);
@@ -650,7 +648,7 @@ void fetch_stop(struct content *c)
 	fetch_caches_release(f);
 	lock_lock(&f->lock);
 	while (f->idle.first)
-		fetch_entry_kill_locked(f->idle.first);
+		fetch_entry_kill_locked(f, f->idle.first);
 	assert(!f->table);
 	fetch_unlock(f);
 	lock_cond_release(&f->change);
