@@ -11,6 +11,7 @@
 #include "cmd.h"
 #include "content/hash.h"
 #include "library/report.h"
+#include "library/state.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/hex.h"
@@ -39,7 +40,15 @@ static const char *content_word(const struct node *n)
 	return n->draft ? "draft" : "sealed";
 }
 
-static json_t *node_json(const char *name, size_t len, const struct node *n)
+/* Where the content is, of an asset. */
+static const char *held_word(struct library *lib, const struct node *n)
+{
+	enum file_state state;
+
+	return file_state(lib, n, &state) ? "?" : file_state_word(state);
+}
+
+static json_t *node_json(struct library *lib, const char *name, size_t len, const struct node *n)
 {
 	json_t *j = json_pack("{s:o, s:s, s:s, s:I, s:i, s:I, s:I, s:I, s:I, s:I, s:I}", "name",
 			      cmd_json_text(name, len), "kind", kind_word(n->kind), "state",
@@ -55,8 +64,10 @@ static json_t *node_json(const char *name, size_t len, const struct node *n)
 	json_object_set_new(j, "modified", cmd_json_time(n->mtime_ns));
 	json_object_set_new(j, "changed", cmd_json_time(n->ctime_ns));
 	json_object_set_new(j, "created", cmd_json_time(n->created_ns));
-	if (n->kind == NODE_ASSET)
+	if (n->kind == NODE_ASSET) {
 		json_object_set_new(j, "content", json_string(content_word(n)));
+		json_object_set_new(j, "held", json_string(held_word(lib, n)));
+	}
 	return j;
 }
 
@@ -102,9 +113,10 @@ static void print_line(const struct listing *l, const char *name, size_t len, co
 	if (l->longer) {
 		format_mode(n, mode);
 		format_time(n->mtime_ns, when, sizeof when);
-		printf("%s %3lld %5u %5u %12llu %s %-6s ", mode, (long long)n->nlink, n->uid,
+		printf("%s %3lld %5u %5u %12llu %s %-6s %-9s ", mode, (long long)n->nlink, n->uid,
 		       n->gid, (unsigned long long)n->size, when,
-		       n->kind == NODE_ASSET ? content_word(n) : "-");
+		       n->kind == NODE_ASSET ? content_word(n) : "-",
+		       n->kind == NODE_ASSET ? held_word(l->lib, n) : "-");
 	}
 	if (l->zero) {
 		fwrite(name, 1, len, stdout);
@@ -126,9 +138,9 @@ static int list_one(void *arg, const char *name, size_t len, int64_t cookie, con
 	if (buf_add(&l->path, name, len))
 		return l->err = -ENOMEM;
 	if (l->json)
-		json_array_append_new(l->json, l->recursive
-						       ? node_json(l->path.data, l->path.len, n)
-						       : node_json(name, len, n));
+		json_array_append_new(l->json,
+				      l->recursive ? node_json(l->lib, l->path.data, l->path.len, n)
+						   : node_json(l->lib, name, len, n));
 	else
 		print_line(l, l->recursive ? l->path.data : name, l->recursive ? l->path.len : len,
 			   n);
@@ -196,7 +208,8 @@ static int run_ls(const struct cmd *cmd, int argc, char **argv)
 }
 
 static const struct cmd_option ls_options[] = {
-	{ "long", KEY_LONG, NULL, "mode, links, owner, group, size, time and content too" },
+	{ "long", KEY_LONG, NULL,
+	  "mode, links, owner, group, size, time, content and where it is too" },
 	{ "recursive", KEY_RECURSIVE, NULL, "everything below, as paths" },
 	{ "zero", KEY_ZERO, NULL, "end names with a NUL, and print their bytes as they are" },
 	{ "json", KEY_JSON, NULL, "print JSON" },
@@ -218,6 +231,7 @@ const struct cmd cmd_ls = {
 /* What stat tells beyond the node itself. */
 struct more {
 	int64_t versions;         /* of the asset's content */
+	const char *held;         /* where that is */
 	char root[HASH_TEXT_LEN]; /* of the last of them; "": empty content, or none yet */
 	struct buf target;        /* of a symlink */
 };
@@ -240,6 +254,8 @@ static int find_more(struct library *lib, const struct node *n, struct more *m)
 	if (n->kind == NODE_SYMLINK)
 		return tree_readlink(lib, n->ino, &m->target);
 	if (n->kind == NODE_ASSET)
+		m->held = held_word(lib, n);
+	if (n->kind == NODE_ASSET)
 		err = report_versions(lib, n->asset_id, note_version, m);
 	return err < 0 ? err : 0;
 }
@@ -249,11 +265,13 @@ static void print_content(const struct node *n, const struct more *m)
 	printf("content:   %s\nversions:  %lld\n", content_word(n), (long long)m->versions);
 	if (m->root[0])
 		printf("root:      %s\n", m->root);
+	printf("held:      %s\n", m->held);
 }
 
-static json_t *stat_json(const char *path, const struct node *n, const struct more *m)
+static json_t *stat_json(struct library *lib, const char *path, const struct node *n,
+			 const struct more *m)
 {
-	json_t *j = node_json(path, strlen(path), n);
+	json_t *j = node_json(lib, path, strlen(path), n);
 
 	if (j && n->kind == NODE_ASSET) {
 		json_object_set_new(j, "versions", json_integer(m->versions));
@@ -306,7 +324,7 @@ static int show(const struct cmd *cmd, struct library *lib, const char *path, js
 	if (!err)
 		err = find_more(lib, &n, &more);
 	if (!err && all)
-		json_array_append_new(all, stat_json(path, &n, &more));
+		json_array_append_new(all, stat_json(lib, path, &n, &more));
 	else if (!err)
 		print_node(path, &n, &more);
 	buf_release(&more.target);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "fuse/mount-internal.h"
+#include "library/state.h"
 
 /* Size 0 asks for the length alone. */
 static void reply_bytes(fuse_req_t req, int err, const struct buf *b, size_t size)
@@ -27,11 +28,32 @@ static bool is_hidden(fuse_req_t req, const char *name)
 	return !mount_of(req)->opts.acl && strncmp(name, "system.posix_acl_", 17) == 0;
 }
 
+static bool is_state(const char *name)
+{
+	return strcmp(name, FILE_STATE_XATTR) == 0;
+}
+
+/* Where the content is. Not listed, so that nobody takes it for an attribute to copy. */
+static int get_state(struct library *lib, int64_t ino, struct buf *value)
+{
+	enum file_state state;
+	struct node n;
+	int err = tree_get(lib, ino, &n);
+
+	if (!err && n.kind != NODE_ASSET)
+		err = -ENODATA;
+	if (!err)
+		err = file_state(lib, &n, &state);
+	return err ? err : buf_add_str(value, file_state_word(state));
+}
+
 /* The kernel asks for capabilities before the first write to each file. */
 static int get(struct library *lib, int64_t ino, const char *name, struct buf *value)
 {
 	if (strcmp(name, XATTR_NAME_CAPS) == 0 && files_incapable(lib, ino))
 		return -ENODATA;
+	if (is_state(name))
+		return get_state(lib, ino, value);
 	return tree_xattr_get(lib, ino, name, value);
 }
 
@@ -100,8 +122,8 @@ static void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const 
 {
 	struct actor who = mount_actor(req);
 
-	if (is_hidden(req, name)) {
-		mount_reply_err(req, -EOPNOTSUPP);
+	if (is_hidden(req, name) || is_state(name)) {
+		mount_reply_err(req, is_state(name) ? -EPERM : -EOPNOTSUPP);
 		return;
 	}
 	if (strcmp(name, "system.posix_acl_access") == 0 && kills_sgid(req, (int64_t)ino))
@@ -113,10 +135,11 @@ static void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const 
 static void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
 	struct actor who = mount_actor(req);
+	int err = is_hidden(req, name) ? -EOPNOTSUPP : is_state(name) ? -EPERM : 0;
 
-	mount_reply_err(req, is_hidden(req, name) ? -EOPNOTSUPP
-						  : tree_xattr_remove(mount_of(req)->lib, &who,
-								      (int64_t)ino, name));
+	if (!err)
+		err = tree_xattr_remove(mount_of(req)->lib, &who, (int64_t)ino, name);
+	mount_reply_err(req, err);
 }
 
 void mount_add_xattr_ops(struct fuse_lowlevel_ops *ops)

@@ -73,6 +73,8 @@ liblibrary_a_SOURCES = \
 	src/library/sealer.h \
 	src/library/settings.c \
 	src/library/settings.h \
+	src/library/state.c \
+	src/library/state.h \
 	src/library/times.c \
 	src/library/times.h \
 	src/library/tree-add.c \
