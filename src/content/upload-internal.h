@@ -78,6 +78,7 @@ struct upload {
 	unsigned over_count;
 	unsigned aloft_count;
 	int64_t over_ns;       /* since when there is something to record */
+	int64_t due_ns;        /* by when all rows that failed here are due again */
 	int64_t dry_ns;        /* until then the table has nothing to take, unless there is news */
 	int logged;            /* the error of the metadata that was logged last */
 	bool ending;           /* nothing is begun any more */
@@ -122,8 +123,8 @@ bool upload_failure(struct upload *u, const struct upload_item *item);
 void upload_success(struct upload *u);
 /* Counts bytes that were sent; the lock is held. */
 void upload_rate_add_locked(struct upload *u, uint64_t bytes, int64_t now_ns);
-/* When the row is due again after its next failure, by the wall clock. */
-int64_t upload_due_ns(unsigned tries, bool stuck);
+/* How long the row of an item that failed, or is stuck, waits for its next try. */
+int64_t upload_delay_ns(const struct upload *u, const struct upload_item *item);
 
 /* Longest times that rows carry; beyond them a clock was wrong. */
 #define UPLOAD_HORIZON_NS (2 * 3600 * TIME_NS_PER_S)

@@ -17,13 +17,13 @@
 #define QUICK_NS (5 * TIME_NS_PER_S)
 #define SLOW_NS (20 * TIME_NS_PER_S)
 #define RATE_NS (10 * TIME_NS_PER_S)
-#define DUE_FIRST_NS (2 * TIME_NS_PER_S)
-#define DUE_MAX_NS (600 * TIME_NS_PER_S)
-#define DUE_STUCK_NS (3600 * TIME_NS_PER_S)
+#define STUCK_NS (3600 * TIME_NS_PER_S)
 
 enum {
 	PAUSE_DOUBLINGS = 6, /* up to 64 times, cut to 60 */
 	PAUSE_MOST = 60,
+	DELAY_FIRST = 2, /* of one row, in pauses */
+	DELAY_MOST = 600,
 	FAILURES = 3, /* of items in a row: then it is not the items */
 };
 
@@ -37,13 +37,16 @@ static int64_t jitter(int64_t ns)
 	return ns / 2 + (int64_t)((double)(ns - ns / 2) * random / UINT32_MAX);
 }
 
-int64_t upload_due_ns(unsigned tries, bool stuck)
+int64_t upload_delay_ns(const struct upload *u, const struct upload_item *item)
 {
-	int64_t wait = tries < 16 ? DUE_FIRST_NS << tries : DUE_MAX_NS;
+	int64_t most = DELAY_MOST * u->params.pause_ns;
+	int64_t wait = item->tries < 16 ? DELAY_FIRST * u->params.pause_ns << item->tries : most;
 
-	if (wait > DUE_MAX_NS)
-		wait = DUE_MAX_NS;
-	return time_now_ns() + jitter(stuck ? DUE_STUCK_NS : wait);
+	if (item->end == UPLOAD_STUCK)
+		wait = STUCK_NS;
+	else if (wait > most)
+		wait = most;
+	return jitter(wait);
 }
 
 unsigned upload_window(const struct upload *u)

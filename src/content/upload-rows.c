@@ -156,10 +156,22 @@ int upload_take(struct upload *u)
 	return err;
 }
 
+static void add_failure(struct upload *u, const struct upload_item *item, struct meta_op *op)
+{
+	int64_t delay = upload_delay_ns(u, item);
+	int64_t due = time_mono_ns() + delay + u->params.pause_ns;
+
+	if (item->end != UPLOAD_STUCK && due > u->due_ns)
+		u->due_ns = due;
+	META_ADD(op, UPLOAD_FAILED, META_ANY, 0, META_I(item->kind), META_I(item->target),
+		 META_I(time_now_ns() + delay), META_I(item->end == UPLOAD_STUCK),
+		 META_T(buf_str(&item->why), item->why.len));
+}
+
 static void add_end(struct upload *u, const struct upload_item *item, struct meta_op *op)
 {
 	struct meta_value kind = META_I(item->kind), target = META_I(item->target);
-	bool chunk = item->kind == UPLOAD_CHUNK, stuck = item->end == UPLOAD_STUCK;
+	bool chunk = item->kind == UPLOAD_CHUNK;
 
 	switch (item->end) {
 	case UPLOAD_SENT:
@@ -179,9 +191,7 @@ static void add_end(struct upload *u, const struct upload_item *item, struct met
 		break;
 	case UPLOAD_STUCK:
 	case UPLOAD_AGAIN:
-		META_ADD(op, UPLOAD_FAILED, META_ANY, 0, kind, target,
-			 META_I(upload_due_ns(item->tries, stuck)), META_I(stuck),
-			 META_T(buf_str(&item->why), item->why.len));
+		add_failure(u, item, op);
 		break;
 	case UPLOAD_UNDONE:
 		META_ADD(op, UPLOAD_RELEASE, META_ANY, 0, kind, target, CONTENT_OWNER(u->content));

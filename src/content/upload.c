@@ -121,8 +121,9 @@ static bool take(struct upload *u, int64_t now)
 
 	tell_state(u, got == 1);
 	got = got ? (got < 0 ? got : 0) : upload_take(u);
+	/* Rows that failed are due one by one. */
 	if (note(u, got) <= 0)
-		u->dry_ns = now + IDLE_NS;
+		u->dry_ns = now + (now <= u->due_ns ? u->params.pause_ns / 4 : IDLE_NS);
 	return u->ready;
 }
 
