@@ -10,6 +10,7 @@
  *	s3tool bucket URL S3-URL  makes the bucket, with keys from where the AWS tools find them
  *	s3tool keys URL S3-URL    prints the keys below the prefix, a page at most
  *	s3tool put URL S3-URL     stores parts of files: each line of standard input is `KEY OFFSET LENGTH FILE`
+ *	s3tool get URL S3-URL KEY prints the object's bytes, up to 16 MiB
  *	s3tool ports COUNT        prints so many ports that nobody listens on
  */
 #include "config.h"
@@ -27,7 +28,7 @@
 #include "backend/s3/xml.h"
 #include "util/time.h"
 
-enum { PORTS_MAX = 32 };
+enum { PORTS_MAX = 32, BYTES_MAX = 16 << 20 };
 
 /* Texts of faults live as long as the server. */
 static char codes[64][64];
@@ -183,6 +184,28 @@ static int put_parts(const char *endpoint, const char *url)
 	return code;
 }
 
+static void print_object(void *arg, const struct s3_reply *reply)
+{
+	if (!reply->err)
+		fwrite(arg, 1, reply->len, stdout);
+}
+
+static int get(const char *endpoint, const char *url, const char *key)
+{
+	void *bytes = malloc(BYTES_MAX);
+	int result = bytes ? ask(endpoint, url,
+				 (struct s3_request){ .verb = S3_GET,
+						      .key = key,
+						      .into = bytes,
+						      .into_size = BYTES_MAX,
+						      .done = print_object,
+						      .arg = bytes })
+			   : 1;
+
+	free(bytes);
+	return result;
+}
+
 static int print_ports(int count)
 {
 	int fds[PORTS_MAX];
@@ -218,7 +241,9 @@ int main(int argc, char **argv)
 			   (struct s3_request){ .verb = S3_LIST, .key = "", .done = print_page });
 	if (argc == 4 && !strcmp(argv[1], "put"))
 		return put_parts(argv[2], argv[3]);
+	if (argc == 5 && !strcmp(argv[1], "get"))
+		return get(argv[2], argv[3], argv[4]);
 	fprintf(stderr, "usage: s3tool serve | ports COUNT | bucket URL S3-URL | keys URL S3-URL"
-			" | put URL S3-URL\n");
+			" | put URL S3-URL | get URL S3-URL KEY\n");
 	return 2;
 }
