@@ -273,8 +273,12 @@ int backup_ship_begin(struct backup_ship *s, bool take_over)
 	struct uuid run;
 	int err = begin_own(s, take_over);
 
-	if (!err)
+	if (!err) {
 		err = begin_resume(s);
+		/* Of a copy of this library: it has our claim, too. */
+		if (err == -EEXIST && take_over)
+			err = begin_claim(s, s->state.head.epoch + 1);
+	}
 	if (!err)
 		err = begin_config(s);
 	if (err)
