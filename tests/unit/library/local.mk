@@ -57,3 +57,5 @@ tests_unit_library_test_times_LDADD = $(UNIT_LIBRARY_LIBS)
 EXTRA_DIST += tests/unit/library/backup-unit.h
 UNIT_TESTS += tests/unit/library/test-backup
 tests_unit_library_test_backup_LDADD = tests/unit/s3/libserver.a $(UNIT_LIBRARY_LIBS)
+UNIT_TESTS += tests/unit/library/test-backup-kill
+tests_unit_library_test_backup_kill_LDADD = tests/unit/s3/libserver.a $(UNIT_LIBRARY_LIBS)
