@@ -49,9 +49,9 @@ bool backup_ship_due(struct backup_ship *s);
 
 /*
  * Sends what has changed: 1 when something was sent, 0 when nothing had changed; then the bucket has the database as it was when it was called, or later. An error of s3_client_submit() or
- * meta_query(); it may be called again. -EEXIST: someone else has taken the backup over; for good.
+ * meta_query(); it may be called again. -EEXIST: someone else has taken the backup over; for good. Whether that is so is looked at once a minute, and, with SURE, now.
  */
-int backup_ship_step(struct backup_ship *s);
+int backup_ship_step(struct backup_ship *s, bool sure);
 
 /* Sends one part of a segment that replaces others: 1 when there is more to do, 0 when not. Errors as backup_ship_step(); then it is begun anew later. */
 int backup_ship_merge(struct backup_ship *s);

@@ -48,6 +48,7 @@ struct backup {
 	pthread_t thread;
 	/* The thread's: */
 	bool begun;
+	uint64_t last; /* ticket that was done last */
 	int64_t sent_ns, retry_ns, due_ns;
 	int logged;
 };
@@ -87,7 +88,7 @@ int backup_now(struct library *lib, bool take_over, struct backup_ship_facts *fa
 		return err;
 	err = backup_ship_begin(ship, take_over);
 	if (!err)
-		err = backup_ship_step(ship);
+		err = backup_ship_step(ship, false);
 	if (err < 0)
 		buf_add_str(why, backup_ship_why(ship));
 	while (err >= 0 && backup_ship_merge(ship) > 0)
@@ -121,17 +122,19 @@ static void backup_tell(struct backup *b, int err)
 }
 
 /* A round: the beginning where it is not behind us, and a step. */
-static int backup_round(struct backup *b, bool take_over)
+static int backup_round(struct backup *b, bool asked, bool take_over)
 {
-	int err = b->begun ? 0 : backup_ship_begin(b->ship, take_over);
+	bool begun = b->begun;
+	int err = begun ? 0 : backup_ship_begin(b->ship, take_over);
 
 	b->begun = !err;
 	if (!err)
-		err = backup_ship_step(b->ship);
-	/* Whose it is has to be found out again, and what the bucket has. */
-	if (err == -EEXIST)
-		b->begun = false;
-	return err;
+		err = backup_ship_step(b->ship, asked);
+	if (err != -EEXIST)
+		return err;
+	/* Whose it is has to be found out again, and what the bucket has; at once by who may take it over. */
+	b->begun = false;
+	return begun && take_over ? backup_round(b, asked, take_over) : err;
 }
 
 /* The while until the next try: longer each time, and random, so that many do not come at once. */
@@ -149,7 +152,7 @@ static void backup_back_off(struct backup *b, int64_t now)
 static void backup_run(struct backup *b, uint64_t ticket, bool take_over)
 {
 	int64_t began_ns = time_mono_ns();
-	int err = backup_round(b, take_over);
+	int err = backup_round(b, ticket != b->last, take_over);
 	int64_t now = time_mono_ns();
 
 	backup_tell(b, err);
@@ -162,7 +165,7 @@ static void backup_run(struct backup *b, uint64_t ticket, bool take_over)
 	lock_lock(&b->lock);
 	if (err >= 0 && b->changed_ns <= began_ns)
 		b->changed_ns = 0;
-	b->done = ticket > b->done ? ticket : b->done;
+	b->done = b->last = ticket;
 	b->result = err < 0 ? err : 0;
 	lock_cond_broadcast(&b->told);
 	lock_unlock(&b->lock);
@@ -233,7 +236,7 @@ static bool backup_merge(struct backup *b, int64_t due)
 static void backup_end(struct backup *b)
 {
 	if (b->begun && !b->due_ns && backup_ship_due(b->ship))
-		(void)backup_ship_step(b->ship);
+		(void)backup_ship_step(b->ship, false);
 	(void)backup_ship_save(b->ship);
 	lock_lock(&b->lock);
 	b->ended = true;
@@ -254,7 +257,7 @@ static void *backup_main(void *arg)
 
 		if (!backup_wait(b, more ? time_mono_ns() : due, &ticket, &take_over))
 			break;
-		if (ticket != b->done || due <= time_mono_ns())
+		if (ticket != b->last || due <= time_mono_ns())
 			backup_run(b, ticket, take_over);
 	}
 	backup_end(b);

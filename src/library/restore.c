@@ -53,6 +53,15 @@ static int restore_folder_free(struct restore *r)
 	return err;
 }
 
+/* Made in one step: without a mark no other file of ours is here. */
+static int restore_mark(struct restore *r)
+{
+	CLEANUP_CLOSE int fd = openat(r->dir_fd, RESTORE_MARK,
+				      O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	return fd < 0 ? -errno : io_sync_dir(r->dir_fd);
+}
+
 static int restore_folder(struct restore *r)
 {
 	int err;
@@ -64,16 +73,17 @@ static int restore_folder(struct restore *r)
 	if (r->dir_fd < 0)
 		return -errno;
 	err = restore_folder_free(r);
-	return err ? err : io_write_file(r->dir_fd, RESTORE_MARK, "", 0, 0600);
+	return err ? err : restore_mark(r);
 }
 
 /* What an earlier try has left; the mark says that nothing else is here. */
 static void restore_sweep(struct restore *r)
 {
-	static const char *const files[] = { RESTORE_DB,        RESTORE_DB "-wal",
-					     RESTORE_DB "-shm", RESTORE_DB "-journal",
-					     "config",          "backup",
-					     "backup.part",     NULL };
+	static const char *const files[] = {
+		RESTORE_DB, RESTORE_DB "-wal", RESTORE_DB "-shm", RESTORE_DB "-journal",
+		"config",   "backup",          "backup.part",     "config.tmp",
+		NULL
+	};
 
 	for (size_t i = 0; files[i]; i++)
 		unlinkat(r->dir_fd, files[i], 0);

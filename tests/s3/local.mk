@@ -9,3 +9,4 @@ tests_tools_s3tool_LDADD = tests/unit/s3/libserver.a $(S3_LIBS)
 
 S3_SHELL += tests/s3/test-swift.sh tests/s3/test-faults.sh
 S3_SHELL += tests/s3/test-push.sh
+S3_SHELL += tests/s3/test-backup.sh

@@ -135,7 +135,7 @@ START_TEST(follows_the_library)
 				   i % 50 ? 1 + backup_unit_dice(&u, 3) : 400);
 		if (backup_unit_dice(&u, 20) == 0)
 			ship = crash(&u, ship, backup_unit_dice(&u, 2));
-		ck_assert_int_eq(backup_ship_step(ship), 1);
+		ck_assert_int_eq(backup_ship_step(ship, false), 1);
 		while (backup_unit_dice(&u, 4) && backup_ship_merge(ship) > 0)
 			continue;
 		if (i % 30 == 29)
@@ -146,7 +146,7 @@ START_TEST(follows_the_library)
 			most = count > most ? count : most;
 		}
 	}
-	ck_assert_int_eq(backup_ship_step(ship), 0);
+	ck_assert_int_eq(backup_ship_step(ship, false), 0);
 	backup_unit_same(&u);
 	ck_assert_uint_lt(most, 80);
 	backup_ship_free(ship);
@@ -166,17 +166,17 @@ START_TEST(the_database_may_fall_back)
 	struct backup_ship *ship = begun(&u);
 
 	backup_unit_change(u.tree.lib, &u.tree.who, 1, 50);
-	ck_assert_int_eq(backup_ship_step(ship), 1);
+	ck_assert_int_eq(backup_ship_step(ship, false), 1);
 	ck_assert_int_eq(meta_copy(u.tree.lib->meta, old), 0);
 	backup_unit_change(u.tree.lib, &u.tree.who, 2, 200);
-	ck_assert_int_eq(backup_ship_step(ship), 1);
+	ck_assert_int_eq(backup_ship_step(ship, false), 1);
 	backup_ship_free(ship);
 	library_close(u.tree.lib);
 	copy_file(old, db);
 	tree_unit_open(&u.tree);
 	ship = begun(&u);
 	backup_unit_change(u.tree.lib, &u.tree.who, 3, 3);
-	ck_assert_int_eq(backup_ship_step(ship), 1);
+	ck_assert_int_eq(backup_ship_step(ship, false), 1);
 	backup_unit_same(&u);
 	backup_ship_free(ship);
 	backup_unit_end(&u);
@@ -206,13 +206,13 @@ START_TEST(a_server_that_goes_wrong)
 	for (unsigned i = 0; i < FAULT_STEPS * sizeof(faults) / sizeof(*faults); i++) {
 		backup_unit_change(u.tree.lib, &u.tree.who, i, 5);
 		server_fault(u.server, faults[i % (sizeof(faults) / sizeof(*faults))]);
-		int err = backup_ship_step(ship);
+		int err = backup_ship_step(ship, false);
 
 		ck_assert_int_ne(err, 0);
 		ck_assert_int_ne(err, -EEXIST);
 		ck_assert(err > 0 || *backup_ship_why(ship));
 		server_heal(u.server);
-		ck_assert_int_ge(backup_ship_step(ship), 0);
+		ck_assert_int_ge(backup_ship_step(ship, false), 0);
 		backup_unit_same(&u);
 		while (backup_ship_merge(ship) > 0)
 			continue;
@@ -240,9 +240,9 @@ START_TEST(who_waits_can_be_cut_short)
 
 	server_fault(u.server, (struct fault){ .kind = FAULT_HANG });
 	ck_assert_int_eq(pthread_create(&thread, NULL, cancel_soon, ship), 0);
-	ck_assert_int_eq(backup_ship_step(ship), -ECANCELED);
+	ck_assert_int_eq(backup_ship_step(ship, false), -ECANCELED);
 	pthread_join(thread, NULL);
-	ck_assert_int_eq(backup_ship_step(ship), -ECANCELED);
+	ck_assert_int_eq(backup_ship_step(ship, false), -ECANCELED);
 	ck_assert_int_lt(time_mono_ns() - began, 10 * TIME_NS_PER_S);
 	backup_ship_free(ship);
 	server_heal(u.server);
@@ -260,12 +260,12 @@ START_TEST(segments_that_are_lost_or_damaged)
 	struct backup_ship *ship = begun(&u);
 
 	ck_assert_int_eq(backup_unit_there(&u, &there, NULL), -ENODATA);
-	ck_assert_int_eq(backup_ship_step(ship), 1);
+	ck_assert_int_eq(backup_ship_step(ship, false), 1);
 	backup_unit_change(u.tree.lib, &u.tree.who, 1, 9);
-	ck_assert_int_eq(backup_ship_step(ship), 1);
+	ck_assert_int_eq(backup_ship_step(ship, false), 1);
 	before = backup_unit_here(u.tree.path);
 	backup_unit_change(u.tree.lib, &u.tree.who, 2, 9);
-	ck_assert_int_eq(backup_ship_step(ship), 1);
+	ck_assert_int_eq(backup_ship_step(ship, false), 1);
 	backup_ship_free(ship);
 	/* Without the last, it is as before that; the next process makes what is missing anew. */
 	backup_bucket_init(&b, backup_unit_client(server_url(u.server)));
@@ -274,7 +274,7 @@ START_TEST(segments_that_are_lost_or_damaged)
 	ck_assert_int_eq(backup_unit_there(&u, &there, NULL), 0);
 	ck_assert(there == before);
 	ship = begun(&u);
-	ck_assert_int_eq(backup_ship_step(ship), 1);
+	ck_assert_int_eq(backup_ship_step(ship, false), 1);
 	backup_unit_same(&u);
 	/* Without all, too. */
 	for (unsigned i = 1; i < 9; i++) {
@@ -288,7 +288,7 @@ START_TEST(segments_that_are_lost_or_damaged)
 	ck_assert_int_eq(backup_unit_there(&u, &there, NULL), -ENODATA);
 	backup_ship_free(ship);
 	ship = begun(&u);
-	ck_assert_int_eq(backup_ship_step(ship), 1);
+	ck_assert_int_eq(backup_ship_step(ship, false), 1);
 	backup_unit_same(&u);
 	backup_ship_free(ship);
 	/* One that is not what it was is no backup. */
@@ -314,7 +314,7 @@ START_TEST(two_owners)
 	snprintf(other, sizeof(other), "%s/other", u.tree.dir);
 	struct backup_ship *ship = begun(&u), *ship2, *ship3;
 
-	ck_assert_int_eq(backup_ship_step(ship), 1);
+	ck_assert_int_eq(backup_ship_step(ship, false), 1);
 	backup_ship_free(ship);
 	library_close(u.tree.lib);
 	snprintf(command, sizeof(command), "cp -a %s %s", u.tree.path, copy);
@@ -329,8 +329,8 @@ START_TEST(two_owners)
 	ship2 = backup_unit_ship(second, server_url(u.server));
 	ck_assert_int_eq(backup_ship_begin(ship2, false), 0);
 	backup_unit_change(u.tree.lib, &u.tree.who, 1, 5);
-	ck_assert_int_ge(backup_ship_step(ship), 0);
-	ck_assert_int_eq(backup_ship_step(ship2), -EEXIST);
+	ck_assert_int_ge(backup_ship_step(ship, false), 0);
+	ck_assert_int_eq(backup_ship_step(ship2, false), -EEXIST);
 	ck_assert_ptr_nonnull(strstr(backup_ship_why(ship2), "copy"));
 	backup_unit_same(&u);
 
@@ -339,7 +339,7 @@ START_TEST(two_owners)
 	ship2 = backup_unit_ship(second, server_url(u.server));
 	ck_assert_int_eq(backup_ship_begin(ship2, false), -EEXIST);
 	ck_assert_int_eq(backup_ship_begin(ship2, true), 0);
-	ck_assert_int_eq(backup_ship_step(ship2), 1);
+	ck_assert_int_eq(backup_ship_step(ship2, false), 1);
 	backup_ship_free(ship);
 	ship = backup_unit_ship(u.tree.lib, server_url(u.server));
 	ck_assert_int_eq(backup_ship_begin(ship, false), -EEXIST);

@@ -1,0 +1,106 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# A library that is lost with its machine, and comes back from the bucket alone: its mount backs it up by itself within seconds, and every byte that was uploaded comes back. Kills in between, a
+# bucket that is gone for a while, and two machines with one bucket.
+. "${top_srcdir:-.}/tests/mount/lib.sh" || exit 1
+. "$top_srcdir/tests/cli/lib.sh" || exit 1
+. "$top_srcdir/tests/s3/lib.sh" || exit 1
+trap 'stop_servers; cleanup' EXIT
+s3tool=$(realpath "$s3tool")
+top_srcdir=$(realpath "$top_srcdir")
+cd "$work" || exit 1
+use_keys test:tester testing
+swift "$work/swift"
+at=--endpoint=http://$endpoint
+"$s3tool" bucket "http://$endpoint" s3://box || fail "no bucket can be made"
+
+# Assets as `find` shows them.
+listing() {
+	(cd "$1" && find . -printf '%P %y %m %s %T@ %l\n' | sort)
+}
+
+make_library --s3 s3://box/lib "$at"
+mount_library
+mkdir -p "$mnt/a/b"
+for i in $(seq 20); do
+	head -c $((i * 20000)) /dev/urandom >"$mnt/a/b/$i"
+done
+ln -s b/1 "$mnt/a/link"
+setfattr -n user.tag -v green "$mnt/a/b/2"
+"$GARNER" sync "$lib" || fail "sync"
+"$GARNER" push --wait "$lib" || fail "not all is in the bucket"
+
+# Nobody asks for it, and it is there in seconds.
+"$GARNER" mkdir "$lib" later
+listing "$mnt" >before
+(cd "$mnt" && find . -type f -exec sha256sum {} + | sort) >sums
+changed=$(date -u +%FT%T.%NZ)
+# shellcheck disable=SC2317
+current() {
+	"$GARNER" status --json "$lib" | jq -e --arg when "$changed" '.mount.backup | .state == "current" and .at > $when' >/dev/null
+}
+within 15 current || fail "the mount does not back up: $("$GARNER" status "$lib")"
+
+# The machine is lost: its daemon, then its disk.
+kill_daemon
+mv "$lib" "$work/lost"
+gives 0 '*Recovered the library*20 assets*' '' recover s3://box/lib "$lib" "$at"
+check_library --deep
+mount_library
+listing "$mnt" >after
+diff before after || fail "the tree is not as it was"
+(cd "$mnt" && sha256sum --quiet -c) <sums || fail "not every byte came back"
+check_is "an attribute" green "$(getfattr --only-values -n user.tag "$mnt/a/b/2")"
+check_is "the library's id" "$(sqlite3 "$work/lost/garner.db" "SELECT value FROM setting WHERE name = 'library_id'")" \
+	"$(sqlite3 "$lib/garner.db" "SELECT value FROM setting WHERE name = 'library_id'")"
+gives 0 'The bucket has the metadata*' '' backup "$lib"
+
+# The machine before was not lost after all: it is told, and what is there stays.
+gives 1 '' '*elsewhere*take-over*' backup "$work/lost"
+json '.state == "current" and .epoch == 2' backup --json "$lib"
+gives 0 'The bucket has the metadata*' '' backup --take-over "$work/lost"
+gives 1 '' '*another machine*take-over*' backup "$lib"
+json '.mount.backup.state == "refused" and (.mount.backup.error | length > 0)' status --json "$lib"
+gives 0 'The bucket has the metadata*' '' backup --take-over "$lib"
+
+# Content that was not uploaded, and what was not even sealed, is told of, and is no obstacle.
+"$GARNER" push --pause "$lib" >/dev/null || fail "push --pause"
+echo new >"$mnt/sealed"
+"$GARNER" sync "$lib"
+exec 7>"$mnt/open"
+echo unsealed >&7
+gives 0 '*' '' backup "$lib"
+kill_daemon
+exec 7>&-
+json '.missing == 2 and .assets == 22 and (.assets_changed | map(.path) | sort) == ["/open", "/sealed"] and .chunks == .chunks_in_bucket + 1' \
+	recover --json s3://box/lib third "$at"
+mkdir full
+touch full/file
+gives 1 '' '*not empty*' recover s3://box/lib full "$at"
+gives 1 '' '*there is a library already*' recover s3://box/lib third "$at"
+gives 3 '' '*no backup*' recover s3://box/nothing fourth "$at"
+[ ! -e fourth ] || fail "a recovery without a backup leaves something behind"
+gives 2 '' "*'box'*" recover box fifth
+
+# kill -9 while it is recovered, until it comes through.
+for i in $(seq 40); do
+	(
+		"$GARNER" recover s3://box/lib again "$at" &
+		sleep "$(printf '0.%03d' $((i * 8)))"
+		kill -KILL $!
+		wait $!
+	) &>/dev/null && break
+done
+[ -e again/garner.db ] || gives 0 '*Recovered*' '' recover s3://box/lib again "$at"
+check_not "what is missing is not told by fsck" "$GARNER" fsck again >/dev/null
+
+# The bucket is gone: the mount is as it was, says so, unmounts at once, and what it missed is sent when the bucket is there again.
+mount_library
+stop_servers
+mkdir "$mnt/without"
+gives 1 '' '*' backup --timeout 3s "$lib"
+began=$SECONDS
+unmount_library
+[ $((SECONDS - began)) -lt 8 ] || fail "unmounting takes $((SECONDS - began)) s without the bucket"
+[ -d "$lib/blobs" ] || fail "the library"
+finish
