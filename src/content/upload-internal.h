@@ -43,6 +43,7 @@ struct upload_item {
 	bool there; /* something needs it */
 	struct hash hash;
 	uint64_t size; /* of the chunk, or of the content that the manifest describes */
+	uint64_t room; /* what the body will take, about */
 	void *bytes;   /* the body */
 	size_t len;
 	enum upload_ask ask;

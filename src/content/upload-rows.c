@@ -130,6 +130,7 @@ static int taken_row(void *arg, const struct meta_row *row)
 	if (item->there)
 		memcpy(item->hash.b, hash, HASH_LEN);
 	item->size = (uint64_t)meta_row_int(row, col + 1);
+	item->room = (uint64_t)meta_row_int(row, 7);
 	DL_APPEND(u->ready, item);
 	return 0;
 }

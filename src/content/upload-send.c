@@ -187,8 +187,9 @@ static void submit(struct upload *u, struct upload_item *item)
 	}
 	item->started_ns = time_mono_ns();
 	take_off(u, item);
-	item->err = s3_client_submit(u->client, &r, &item->ticket);
-	if (item->err) {
+	/* The answer may be there, and written to the item, before this returns. */
+	int err = s3_client_submit(u->client, &r, &item->ticket);
+	if (err) {
 		land(u, item);
 		upload_over(u, item, UPLOAD_UNDONE);
 	}

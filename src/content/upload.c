@@ -133,10 +133,8 @@ static bool has_room(struct upload *u, const struct upload_item *item)
 		return true;
 	if (u->aloft_count >= upload_window(u))
 		return false;
-	/* Only the engine's thread changes the sum. A manifest is small beside what it describes. */
-	uint64_t len = item->kind == UPLOAD_CHUNK ? item->size : 0;
-
-	return u->status.flying_bytes + len <= u->params.memory_bytes;
+	/* Only the engine's thread changes the sum. */
+	return u->status.flying_bytes + item->room <= u->params.memory_bytes;
 }
 
 /* Begins one request. 0: at once again; else when there may be something to do without news. */

@@ -16,6 +16,7 @@
 struct lab {
 	struct world w;
 	struct server *server;
+	const char *url;
 	struct upload_params params;
 	struct upload *upload;
 	pthread_t thread;
@@ -41,7 +42,7 @@ static inline struct s3_client *lab_client(struct lab *lab)
 	struct buf why = BUF_INIT;
 
 	ck_assert_int_eq(s3_settings_url(&s, "s3://" SERVER_BUCKET, &why), 0);
-	ck_assert_int_eq(s3_settings_endpoint(&s, server_url(lab->server), &why), 0);
+	ck_assert_int_eq(s3_settings_endpoint(&s, lab->url, &why), 0);
 	s.region = strdup("us-east-1");
 	ck_assert_int_eq(s3_client_new(&s, lab_find, &client), 0);
 	s3_settings_release(&s);
@@ -52,6 +53,7 @@ static inline struct s3_client *lab_client(struct lab *lab)
 static inline void lab_open(struct lab *lab)
 {
 	*lab = (struct lab){ .server = server_start() };
+	lab->url = server_url(lab->server);
 	lab->params = (struct upload_params){ .pause_ns = 20 * TIME_NS_PER_MS };
 	world_open(&lab->w);
 	world_leave(&lab->w);
