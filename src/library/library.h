@@ -130,6 +130,8 @@ struct library_settings {
 	int jobs;                /* hashing threads; default: cores */
 	int64_t read_timeout_ns; /* how long a read waits for the bucket; default 30 s */
 	struct s3_settings s3;   /* the bucket behind the library; without a bucket: none */
+	uint64_t upload_limit;   /* bytes/s that uploads may take; 0, the default: all */
+	bool upload_small;       /* small chunks first; default: the oldest */
 	bool backup;             /* a mount backs the metadata up into it; default true */
 };
 

@@ -62,6 +62,10 @@ static const char settings_text[] =
 	"#connections = 16\n"
 	"# How long a read waits for what is not on this machine before it fails.\n"
 	"#read-timeout = 30s\n"
+	"# Bytes a second that uploads take at most; 0: as fast as it goes.\n"
+	"#upload-limit = 0\n"
+	"# Which chunks are uploaded first: oldest or smallest.\n"
+	"#upload-order = oldest\n"
 	"# Whether a mount backs the metadata up into the bucket.\n"
 	"#backup = on\n";
 
@@ -253,6 +257,23 @@ int settings_restore_config(int dir_fd, const char *text, const struct s3_settin
 	return err ? err : io_write_file(dir_fd, SETTINGS_FILE, merged.data, merged.len, 0644);
 }
 
+static int settings_take_uploads(struct conf *conf, struct library_settings *settings,
+				 struct buf *why)
+{
+	const char *order = conf_text(conf, "s3", "upload-order");
+	int err = conf_size(conf, "s3", "upload-limit", &settings->upload_limit, why);
+
+	if (err < 0 || !order)
+		return err;
+	settings->upload_small = !strcmp(order, "smallest");
+	if (settings->upload_small || !strcmp(order, "oldest"))
+		return 0;
+	buf_reset(why);
+	buf_printf(why, SETTINGS_FILE ": s3.upload-order = %s: is neither oldest nor smallest",
+		   order);
+	return -EINVAL;
+}
+
 static int settings_take(struct conf *conf, struct library_settings *settings, struct buf *why)
 {
 	uint64_t jobs = (uint64_t)settings->jobs;
@@ -268,6 +289,8 @@ static int settings_take(struct conf *conf, struct library_settings *settings, s
 		err = conf_duration(conf, "s3", "read-timeout", &settings->read_timeout_ns, why);
 	if (err >= 0)
 		err = settings_take_s3(conf, &settings->s3, why);
+	if (err >= 0)
+		err = settings_take_uploads(conf, settings, why);
 	if (err >= 0)
 		err = conf_bool(conf, "s3", "backup", &settings->backup, why);
 	if (err >= 0)

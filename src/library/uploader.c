@@ -5,12 +5,16 @@
 #include "library/uploader.h"
 #include "library/internal.h"
 #include "util/thread.h"
+#include "util/time.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 /* The engine has pauses of its own, for the queue as a whole. */
-enum { UPLOADER_ATTEMPTS = 3 };
+enum { UPLOADER_ATTEMPTS = 3, UPLOADER_CONNECTIONS = 16 };
+/* Of a limit, in bytes a second: the least that is no stall, and what a connection is worth having for. */
+enum { UPLOADER_LEAST = 4096, UPLOADER_SHARE = 1 << 20 };
+#define UPLOADER_DEADLINE_NS (600 * TIME_NS_PER_S)
 
 struct uploader {
 	struct upload *upload;
@@ -26,13 +30,37 @@ static void *uploader_main(void *arg)
 	return NULL;
 }
 
+/* A limit is shared out among connections, as few as make each worth having; and a chunk may take its time. */
+static void uploader_limit(const struct library *lib, struct s3_settings *s3,
+			   struct upload_params *params)
+{
+	uint64_t limit = lib->settings.upload_limit;
+
+	if (!s3->connections)
+		s3->connections = UPLOADER_CONNECTIONS;
+	if (!limit)
+		return;
+	if (limit < UPLOADER_LEAST)
+		limit = UPLOADER_LEAST;
+	if (limit / UPLOADER_SHARE < s3->connections)
+		s3->connections = limit < UPLOADER_SHARE ? 1 : (unsigned)(limit / UPLOADER_SHARE);
+	s3->send_limit = limit / s3->connections;
+	params->deadline_ns = UPLOADER_DEADLINE_NS +
+			      (int64_t)(4 * lib->chunker.max / s3->send_limit) * TIME_NS_PER_S;
+}
+
 static int uploader_make(struct library *lib, struct upload **out)
 {
 	const struct library_settings *settings = library_settings(lib);
-	struct upload_params params = { .window = settings->s3.connections };
+	struct upload_params params = { .small_first = settings->upload_small };
+	struct s3_settings s3 = settings->s3;
 	struct s3_client *client = NULL;
-	int err = library_s3_client(lib, UPLOADER_ATTEMPTS, &client);
+	int err;
 
+	s3.attempts = UPLOADER_ATTEMPTS;
+	uploader_limit(lib, &s3, &params);
+	params.window = s3.connections;
+	err = s3_client_new(&s3, s3_credentials_find, &client);
 	if (!err)
 		err = upload_new(lib->content, &client, &params, out);
 	s3_client_free(client);

@@ -58,6 +58,7 @@ static int open_parts(struct s3_client *c, s3_keeper_find_fn *find)
 {
 	struct s3_http_params params = { .connections = c->settings.connections,
 					 .stall_s = c->settings.stall_s,
+					 .send_limit = c->settings.send_limit,
 					 .ca_file = c->settings.ca_file };
 	int err = find_region(c);
 

@@ -14,7 +14,13 @@
 #include <string.h>
 #include <strings.h>
 
-enum { CONNECT_MS = 10000, SPEED_MIN = 1024, UPLOAD_BUFFER = 256 << 10, READ_BUFFER = 128 << 10 };
+enum {
+	CONNECT_MS = 10000,
+	SPEED_MIN = 1024,
+	UPLOAD_BUFFER = 256 << 10,
+	UPLOAD_BUFFER_MIN = 16 << 10,
+	READ_BUFFER = 128 << 10
+};
 
 static pthread_once_t begin_once = PTHREAD_ONCE_INIT;
 static int begin_err;
@@ -233,10 +239,21 @@ static void set_method(CURL *easy, struct s3_http_job *job)
 		curl_easy_setopt(easy, CURLOPT_READDATA, job);
 		curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_seek);
 		curl_easy_setopt(easy, CURLOPT_SEEKDATA, job);
-		curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BUFFER);
 	} else if (strcmp(job->method, "GET")) {
 		curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, job->method);
 	}
+}
+
+/* A limit is kept by the buffer: a larger one would go out at once. */
+static void set_send_limit(CURL *easy, uint64_t limit)
+{
+	long buffer = UPLOAD_BUFFER;
+
+	if (limit && limit < UPLOAD_BUFFER)
+		buffer = limit > UPLOAD_BUFFER_MIN ? (long)limit : UPLOAD_BUFFER_MIN;
+	curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, buffer);
+	if (limit)
+		curl_easy_setopt(easy, CURLOPT_MAX_SEND_SPEED_LARGE, (curl_off_t)limit);
 }
 
 static void set_limits(CURL *easy, const struct s3_http_easy_params *params)
@@ -247,6 +264,7 @@ static void set_limits(CURL *easy, const struct s3_http_easy_params *params)
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, connect_ms);
 	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, (long)SPEED_MIN);
 	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)params->stall_s);
+	set_send_limit(easy, params->send_limit);
 	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	/* A resolver that hangs must not hold up the thread that gave up on it. */

@@ -9,6 +9,7 @@
 
 struct s3_http_easy_params {
 	unsigned stall_s;
+	uint64_t send_limit;
 	const char *ca_file;
 	long timeout_ms;
 };

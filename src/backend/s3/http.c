@@ -125,6 +125,7 @@ static void end_running(struct s3_http *h, struct s3_http_job *job, CURLcode cod
 static int start_transfer(struct s3_http *h, struct s3_http_job *job, int64_t now)
 {
 	struct s3_http_easy_params params = { .stall_s = h->params.stall_s,
+					      .send_limit = h->params.send_limit,
 					      .ca_file = h->params.ca_file };
 	CURL *easy = take_easy(h);
 	int err;

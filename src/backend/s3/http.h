@@ -84,6 +84,7 @@ struct s3_http_job {
 struct s3_http_params {
 	unsigned connections; /* at most, and requests at a time */
 	unsigned stall_s;     /* below 1 KiB/s for this long: -ETIMEDOUT */
+	uint64_t send_limit;  /* bytes/s of one connection; 0: none */
 	const char *ca_file;  /* NULL: the system's; copied */
 };
 

@@ -211,6 +211,7 @@ int s3_settings_copy(const struct s3_settings *s, struct s3_settings *out)
 	*out = (struct s3_settings){ .style = s->style,
 				     .connections = s->connections,
 				     .stall_s = s->stall_s,
+				     .send_limit = s->send_limit,
 				     .attempts = s->attempts };
 	for (size_t i = 0; i < sizeof to / sizeof *to; i++) {
 		*to[i] = *from[i] ? strdup(*from[i]) : NULL;

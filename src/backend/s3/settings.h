@@ -29,6 +29,7 @@ struct s3_settings {
 	enum s3_style style;
 	unsigned connections; /* at most; 0: 16 */
 	unsigned stall_s;     /* a transfer below 1 KiB/s for this long has failed; 0: 30 */
+	uint64_t send_limit;  /* bytes/s that one connection sends at most; 0: as fast as it goes */
 	unsigned attempts;    /* of one request within its deadline; 0: 8 */
 };
 
