@@ -9,6 +9,7 @@ declare -gA _garner_options=(
 	[status]='-j --json'
 	[sync]='-t --timeout'
 	[push]='-w --wait -t --timeout -p --pause -r --resume'
+	[pull]='-j --json'
 	[ls]='-l --long -R --recursive -0 --zero -j --json'
 	[stat]='-j --json'
 	[mkdir]='-p --parents'
@@ -28,7 +29,7 @@ declare -gA _garner_options=(
 	[doctor]='-j --json'
 )
 
-_garner_commands='init mount umount status sync push ls stat mkdir cp mv rm restore purge history du import export gc backup recover fsck doctor'
+_garner_commands='init mount umount status sync push pull ls stat mkdir cp mv rm restore purge history du import export gc backup recover fsck doctor'
 
 _garner_mount_options='ro rw remount allow_other noallow_other relatime noatime
 	strictatime uid= gid= umask= dev nodev suid nosuid exec noexec acl noacl writeback
@@ -67,7 +68,7 @@ _garner_paths() {
 	local above="" line name LC_ALL=C # names are bytes
 	[[ $2 == */* ]] && above=${2%/*}/
 	while IFS= read -r -d '' line; do
-		[[ $line =~ ^.[^\ ]*(\ +[0-9]+){4}\ [^\ ]+\ [^\ ]+\ .{7}(.*)$ ]] || continue
+		[[ $line =~ ^.[^\ ]*(\ +[0-9]+){4}\ [^\ ]+\ [^\ ]+\ .{10}(.*)$ ]] || continue
 		name=${BASH_REMATCH[2]}
 		case $line in
 		d*) name+=/ ;;
@@ -148,7 +149,7 @@ _garner_operand() {
 		_garner_paths "$3" "$4"
 		[[ $2 -gt 1 ]] && _garner_files f "$4"
 		;;
-	history:1 | ls:* | stat:* | cp:* | mv:* | rm:* | du:*) _garner_paths "$3" "$4" ;;
+	history:1 | pull:* | ls:* | stat:* | cp:* | mv:* | rm:* | du:*) _garner_paths "$3" "$4" ;;
 	esac
 }
 

@@ -16,6 +16,7 @@ dist_man_MANS += \
 	man/garner-mount.1 \
 	man/garner-mv.1 \
 	man/garner-purge.1 \
+	man/garner-pull.1 \
 	man/garner-push.1 \
 	man/garner-recover.1 \
 	man/garner-restore.1 \

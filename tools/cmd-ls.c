@@ -113,9 +113,8 @@ static void print_line(const struct listing *l, const char *name, size_t len, co
 	if (l->longer) {
 		format_mode(n, mode);
 		format_time(n->mtime_ns, when, sizeof when);
-		printf("%s %3lld %5u %5u %12llu %s %-6s %-9s ", mode, (long long)n->nlink, n->uid,
+		printf("%s %3lld %5u %5u %12llu %s %-9s ", mode, (long long)n->nlink, n->uid,
 		       n->gid, (unsigned long long)n->size, when,
-		       n->kind == NODE_ASSET ? content_word(n) : "-",
 		       n->kind == NODE_ASSET ? held_word(l->lib, n) : "-");
 	}
 	if (l->zero) {
@@ -209,7 +208,7 @@ static int run_ls(const struct cmd *cmd, int argc, char **argv)
 
 static const struct cmd_option ls_options[] = {
 	{ "long", KEY_LONG, NULL,
-	  "mode, links, owner, group, size, time, content and where it is too" },
+	  "mode, links, owner, group, size, time, and where the content is too" },
 	{ "recursive", KEY_RECURSIVE, NULL, "everything below, as paths" },
 	{ "zero", KEY_ZERO, NULL, "end names with a NUL, and print their bytes as they are" },
 	{ "json", KEY_JSON, NULL, "print JSON" },

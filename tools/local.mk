@@ -19,6 +19,7 @@ garner_SOURCES = \
 	tools/cmd-mount.h \
 	tools/cmd-open.c \
 	tools/cmd-print.c \
+	tools/cmd-pull.c \
 	tools/cmd-push.c \
 	tools/cmd-s3.c \
 	tools/cmd-status.c \

@@ -133,6 +133,62 @@ int view_want(const struct view *v, uint64_t off, uint64_t len, struct fetch_wai
 	return err;
 }
 
+/* Asks for up to `most` missing runs from `from` on. */
+static void view_ask_from(struct view_held *held, size_t from, unsigned most)
+{
+	const struct view *v = &held->view;
+
+	for (size_t i = from; i < v->count && most; i++) {
+		const struct view_run *run = &v->runs[i];
+
+		if (run->kind != VIEW_MISSING || view_found(held, i))
+			continue;
+		fetch_ahead(held->content, run->chunk, held->object, run->start - run->off);
+		most--;
+	}
+}
+
+void view_ask(const struct view *v, unsigned most)
+{
+	struct view_held *held = (struct view_held *)(uintptr_t)v;
+
+	if (held->found)
+		view_ask_from(held, 0, most);
+}
+
+/* Waits for one missing run. */
+static int view_pull_run(struct view_held *held, size_t i)
+{
+	struct fetch_wait *w = NULL;
+	int err = fetch_wait_new(held->content, fetch_deadline_ns(held->content), &w);
+
+	if (!err)
+		err = view_want(&held->view, held->view.runs[i].start, 1, w);
+	if (!err)
+		err = fetch_wait_block(w);
+	fetch_wait_free(w);
+	return err == -ETIMEDOUT ? -EIO : err;
+}
+
+int view_pull(const struct view *v, bool (*stop)(void *arg), void *arg, uint64_t *bytes)
+{
+	struct view_held *held = (struct view_held *)(uintptr_t)v;
+	int err = 0;
+
+	if (!held->found)
+		return 0;
+	for (size_t i = 0; i < v->count && !err; i++) {
+		if (v->runs[i].kind != VIEW_MISSING)
+			continue;
+		if (stop && stop(arg))
+			return -ECANCELED;
+		view_ask_from(held, i + 1, fetch_ahead_max(held->content));
+		err = view_pull_run(held, i);
+		*bytes += err ? 0 : v->runs[i].len;
+	}
+	return err;
+}
+
 /* The reader has come to `next`, in run `cur`. The runs to ask for now: [*from, *to). */
 static void view_ahead_step_locked(struct view_ahead *a, uint64_t off, uint64_t next, size_t cur,
 				   unsigned most) LOCK_REQUIRES(&a->lock)

@@ -59,6 +59,14 @@ ssize_t view_read_now(const struct view *v, void *buf, size_t len, uint64_t off)
 /* Adds to `w` all chunks of [off, off + len) that are not known to be here. 0 or as fetch_wait_add(). */
 int view_want(const struct view *v, uint64_t off, uint64_t len, struct fetch_wait *w);
 
+/* Begins to fetch what is missing, the first `most` chunks of it; waits for nothing. */
+void view_ask(const struct view *v, unsigned most);
+/*
+ * Fetches all that is missing, however long it takes as long as something comes; `stop(arg)` is asked between chunks, true ends it with -ECANCELED. *bytes goes up by what
+ * came. Errors as view_read().
+ */
+int view_pull(const struct view *v, bool (*stop)(void *arg), void *arg, uint64_t *bytes);
+
 /* lseek(2) SEEK_DATA or SEEK_HOLE over the runs (missing bytes are data); -ENXIO beyond the end. */
 int64_t view_seek(const struct view *v, uint64_t off, int whence);
 

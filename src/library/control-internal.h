@@ -14,6 +14,7 @@ enum control_state {
 	CONTROL_READING,
 	CONTROL_SYNCING,
 	CONTROL_BACKING_UP,
+	CONTROL_PULLING,
 	CONTROL_POKING,
 	CONTROL_WRITING
 };
@@ -22,8 +23,8 @@ enum control_state {
 struct control_job {
 	enum control_state state; /* READING: none */
 	struct sealer_ticket sync;
-	uint64_t poke, backup; /* tickets */
-	int64_t deadline_ns;   /* of a sync or backup; time_mono_ns() */
+	uint64_t poke, backup, pull; /* tickets */
+	int64_t deadline_ns;         /* of a sync or backup; time_mono_ns() */
 	int64_t settle_ns; /* a sync waits until then for what is open, and has no ticket yet; 0: it has */
 };
 

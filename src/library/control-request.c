@@ -5,6 +5,7 @@
 #include "library/backup.h"
 #include "library/control-internal.h"
 #include "library/file.h"
+#include "library/pull.h"
 #include "library/times.h"
 #include "library/uploader.h"
 #include "library/watch.h"
@@ -168,6 +169,49 @@ static int control_backup(struct library *lib, const json_t *request, struct con
 	return 0;
 }
 
+static int control_pull(struct library *lib, const json_t *request, struct control_job *job,
+			struct buf *out)
+{
+	const json_t *list = json_object_get(request, "inodes"), *one;
+	int64_t inos[PULL_MAX];
+	size_t i;
+
+	if (!json_is_array(list) || json_array_size(list) > PULL_MAX)
+		return control_result(job, -EINVAL, out);
+	json_array_foreach(list, i, one) inos[i] = json_integer_value(one);
+	int rc = puller_ask(lib, inos, json_array_size(list), &job->pull);
+
+	if (rc)
+		return control_result(job, rc, out);
+	job->state = CONTROL_PULLING;
+	return 0;
+}
+
+static int control_pull_done(struct library *lib, struct control_job *job, struct buf *out)
+{
+	struct pull_result result;
+	int err = 0, rc;
+
+	if (!puller_answer(lib, job->pull, &err, &result))
+		return 0;
+	json_t *failed = json_array();
+
+	for (size_t i = 0; i < result.failed && !err; i++)
+		json_array_append_new(failed,
+				      json_pack("[I, i]", (json_int_t)result.failures[i].ino,
+						result.failures[i].err));
+	if (err)
+		rc = control_result(job, err, out);
+	else
+		rc = control_answer(job,
+				    json_pack("{s:b, s:I, s:I, s:O}", "ok", 1, "files",
+					      (json_int_t)result.files, "bytes",
+					      (json_int_t)result.bytes, "failed", failed),
+				    out);
+	json_decref(failed);
+	return rc ? rc : 1;
+}
+
 static int control_sync(const json_t *request, struct control_job *job)
 {
 	job->deadline_ns = control_deadline(request);
@@ -212,6 +256,8 @@ static int control_do(struct library *lib, json_t *described, const json_t *requ
 		return control_sync(request, job);
 	if (what && !strcmp(what, "backup"))
 		return control_backup(lib, request, job, out);
+	if (what && !strcmp(what, "pull"))
+		return control_pull(lib, request, job, out);
 	if (what && !strcmp(what, "poke")) {
 		job->poke = watch_poke(lib);
 		job->state = CONTROL_POKING;
@@ -287,6 +333,8 @@ int control_job_done(struct library *lib, struct control_job *job, struct buf *o
 {
 	if (job->state == CONTROL_BACKING_UP)
 		return control_backup_done(lib, job, out);
+	if (job->state == CONTROL_PULLING)
+		return control_pull_done(lib, job, out);
 	if (job->state == CONTROL_SYNCING)
 		return control_sync_done(lib, job, out);
 	if (!watch_told(lib, job->poke))

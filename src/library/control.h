@@ -9,6 +9,9 @@
  *                    were left out (open for writing or mapped). "timeout_ms" (optional)
  *   {"do":"flush"}   sizes and times of open files are recorded and the log is synced
  *   {"do":"push"}    what waits for another try to be uploaded is due now, and whether uploads are paused is looked up
+ *   {"do":"pull","inodes":[…]}
+ *                    answered when these assets, PULL_MAX at most, are all here or cannot be: "files", "bytes" that were fetched, and
+ *                    "failed", an array of [inode, negative error]
  *   {"do":"backup"}  answered when the bucket has the metadata as it is now; "take_over": true (optional) where another machine's
  *                    backup is no obstacle, "timeout_ms" (optional). "why": what is wrong, with an error
  *   {"do":"poke"}    answered when the journal up to now was read and the kernel's caches follow it

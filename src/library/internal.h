@@ -23,6 +23,7 @@ struct uploader; /* uploader.c: what is sent to the bucket */
 struct control;  /* control.c: the mount's socket */
 struct watch;    /* watch.c: the journal of other processes */
 struct times;    /* times.c: times that wait to be recorded */
+struct puller;   /* puller.c: what is fetched because someone asked for it */
 struct backup;   /* backup.c: the backup of the metadata in the bucket */
 
 struct library {
@@ -52,13 +53,14 @@ struct library {
 	struct uploader *uploader; /* set while one thread has the library, as are the others */
 	struct control *control;
 	struct watch *watch;
+	struct puller *puller; /* NULL: the library is not mounted, or read-only */
 	struct backup *backup; /* NULL: none is made by this process */
 };
 
 /*
  * The parts. Each new/start sets its pointer in `lib` on 0 and leaves it NULL on failure (negative
  * error); each free/stop takes a library whose part is NULL. library_open() calls times_new(), files_new() and,
- * for LIBRARY_MOUNT, recover_drafts(); library_start() calls uploader_start(), sealer_start(), watch_start(), backup_start(),
+ * for LIBRARY_MOUNT, recover_drafts(); library_start() calls uploader_start(), sealer_start(), watch_start(), backup_start(), puller_new(),
  * control_start() in this order; library_close() stops in reverse, then files_free() and times_free(),
  * which record what is unsaved; the backup stops last, so that it has that too.
  */
@@ -84,6 +86,10 @@ void watch_stop(struct library *lib);
 int backup_start(struct library *lib);
 /* Sends what is left, for a moment. The metadata is still open. */
 void backup_stop(struct library *lib);
+
+/* Its thread comes when it is needed. */
+int puller_new(struct library *lib);
+void puller_stop(struct library *lib);
 
 /* Its thread, and the socket LIBRARY/control. */
 int control_start(struct library *lib);

@@ -171,6 +171,8 @@ int library_start(struct library *lib)
 		err = watch_start(lib);
 	if (!err && mount)
 		err = backup_start(lib);
+	if (!err && mount && !library_read_only(lib))
+		err = puller_new(lib);
 	if (!err && mount)
 		err = control_start(lib);
 	return err;
@@ -183,7 +185,11 @@ void library_close(struct library *lib)
 	if (!lib)
 		return;
 	library_lock_leave(lib);
+	/* Who waits for the bucket would keep the others from ending. */
+	if (lib->content)
+		fetch_cancel(lib->content);
 	control_stop(lib);
+	puller_stop(lib);
 	watch_stop(lib);
 	sealer_stop(lib);
 	uploader_stop(lib);

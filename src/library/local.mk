@@ -58,6 +58,9 @@ liblibrary_a_SOURCES = \
 	src/library/lock.h \
 	src/library/node.c \
 	src/library/node.h \
+	src/library/pull.c \
+	src/library/pull.h \
+	src/library/puller.c \
 	src/library/recover.c \
 	src/library/report.c \
 	src/library/report.h \

@@ -24,7 +24,7 @@ mkfifo "$mnt/a/fifo"
 gives 0 $'deep\nfile\nsym\nfifo' '' ls "$lib" /a/
 gives 0 'file' '' ls "$lib" a/file
 gives 0 $'*\ndeep/er\n*' '' ls -R "$lib" a
-gives 0 '-rw-r--r--   2 *  6 2[0-9-]* [0-9:]* sealed local     file' '' ls -l "$lib" a/file
+gives 0 '-rw-r--r--   2 *  6 2[0-9-]* [0-9:]* local     file' '' ls -l "$lib" a/file
 gives 3 'file' 'garner ls: nope: not in the library' ls "$lib" nope a/file
 gives 3 '' 'garner ls: a/file/x: *' ls "$lib" a/file/x
 gives 3 '' "garner ls: $mnt/a: paths are given from the top of the library: '/a'" ls "$lib" "$mnt/a"

@@ -7,6 +7,6 @@ check_PROGRAMS += tests/tools/s3tool
 tests_tools_s3tool_SOURCES = tests/tools/s3tool.c
 tests_tools_s3tool_LDADD = tests/unit/s3/libserver.a $(S3_LIBS)
 
-S3_SHELL += tests/s3/test-swift.sh tests/s3/test-faults.sh
+S3_SHELL += tests/s3/test-swift.sh tests/s3/test-faults.sh tests/s3/test-fetch.sh
 S3_SHELL += tests/s3/test-push.sh
 S3_SHELL += tests/s3/test-backup.sh

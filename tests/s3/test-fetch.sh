@@ -1,0 +1,143 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# A mounted library whose content is in Swift alone: it is read by the chunk, kept, edited, copied and pulled; garner and an attribute tell where it
+# is; who waits for a bucket that does not answer can be interrupted, and keeps nobody from unmounting.
+. "${top_srcdir:-.}/tests/mount/lib.sh" || exit 1
+. "${top_srcdir:-.}/tests/cli/lib.sh" || exit 1
+. "${top_srcdir:-.}/tests/s3/lib.sh" || exit 1
+top_srcdir=$(realpath "${top_srcdir:-.}")
+s3tool=$(realpath "$s3tool")
+cd "$work" || exit 1
+use_keys test:tester testing
+
+# There is no copy of any chunk here any more.
+forget() {
+	unmount_library
+	sqlite3 "$lib/garner.db" 'DELETE FROM place; DELETE FROM blob WHERE kind IN (2, 3, 4); UPDATE object SET used_ns = 0' ||
+		fail "sqlite3"
+	find "$lib/blobs" -type f -size +0 -delete
+	mount_library
+}
+
+# state WORD FILE: where its content is, by each who tells.
+state() {
+	local got
+	got=$("$GARNER" stat --json "$lib" "$2" | jq -r '.[0].held')
+	[ "$got" = "$1" ] || fail "$2: garner stat says $got, wanted $1"
+	got=$(getfattr --absolute-names --only-values -n user.garner.state "$mnt/$2" 2>&1)
+	[ "$got" = "$1" ] || fail "$2: the attribute says $got, wanted $1"
+	[[ $("$GARNER" ls -l "$lib" "$2") == *" $1 "* ]] || fail "$2: garner ls does not say $1"
+}
+
+# gets COUNT COMMAND…: the bucket is asked for so many chunks by it.
+gets() {
+	local want=$1 before got
+	shift
+	proxy_does counts >counts
+	before=$(grep -oP '(?<=GET )\d+' counts)
+	"$@" >/dev/null || fail "$*"
+	proxy_does counts >counts
+	got=$(grep -oP '(?<=GET )\d+' counts)
+	got=$((${got:-0} - ${before:-0}))
+	[ $got -eq "$want" ] || fail "$*: $got chunks were fetched, wanted $want"
+}
+
+swift "$work/swift"
+proxy "${endpoint##*:}"
+"$s3tool" bucket "http://$endpoint" s3://lib || fail "no bucket can be made"
+make_library --s3 s3://lib/here --endpoint "http://$proxied"
+sed -i '/^\[s3\]/a read-timeout = 20s' "$lib/config"
+mount_library
+
+mkdir "$mnt/dir" files
+noise 24 big >files/big
+noise 9 edited >files/edited
+noise 6 copied >files/copied
+for i in 1 2 3 4 5; do noise 1 "small$i" | head -c $((i * 3000)) >"files/small$i"; done
+cp files/* "$mnt/dir"
+mkdir "$mnt/empty"
+: >"$mnt/empty/file"
+"$GARNER" push --wait "$lib" || fail "garner push"
+state local dir/big
+state local empty/file
+
+# Who reads a little fetches one chunk, and no more when he comes again.
+forget
+state remote dir/big
+state remote dir/small1
+state local empty/file
+gets 1 dd if="$mnt/dir/big" bs=64k count=1 status=none
+gets 0 dd if="$mnt/dir/big" bs=64k count=1 status=none
+cmp files/big "$mnt/dir/big" || fail "big differs"
+for f in small1 small2 small3 small4 small5; do
+	cmp "files/$f" "$mnt/dir/$f" || fail "$f differs"
+done
+within 10 "$GARNER" pull "$lib" dir/big || fail "garner pull of what is here"
+state local dir/big
+check_library --deep
+gets 0 cat "$mnt/dir/big"
+
+# Nobody copies the attribute, and nobody sets it.
+[ -z "$(getfattr -d "$mnt/dir/big" 2>/dev/null)" ] || fail "the attribute is listed"
+check_not "the attribute can be set" setfattr -n user.garner.state -v local "$mnt/dir/big" 2>/dev/null
+check_not "the attribute can be removed" setfattr -x user.garner.state "$mnt/dir/big" 2>/dev/null
+check_not "a folder has the attribute" getfattr -n user.garner.state "$mnt/dir" 2>/dev/null
+check "cp -a" cp -a "$mnt/dir/small1" "$work/small1"
+
+# An edit of what is not here costs what it touches; a copy costs nothing.
+forget
+printf 'here' | dd of="$mnt/dir/edited" bs=1 seek=5000000 conv=notrunc status=none || fail "edit"
+printf 'here' | dd of=files/edited bs=1 seek=5000000 conv=notrunc status=none
+state dirty dir/edited
+check "garner push" "$GARNER" push --wait "$lib"
+gets 0 "$GARNER" cp "$lib" dir/copied dir/again
+check "cp in the mount" cp "$mnt/dir/copied" "$mnt/dir/third"
+cmp files/edited "$mnt/dir/edited" || fail "edited differs"
+cmp files/copied "$mnt/dir/third" || fail "the copy in the mount differs"
+check "garner push" "$GARNER" push --wait "$lib"
+
+# All of a folder, through the mount and without one.
+forget
+json '.failed == [] and .files == 10 and .bytes > 35000000' pull --json "$lib" dir
+for f in big edited copied small1 small5; do state local "dir/$f"; done
+gets 0 cat "$mnt"/dir/*
+(cd files && sha256sum -- *) >list
+(cd "$mnt/dir" && sha256sum --status -c "$work/list") || fail "what was pulled differs"
+forget
+unmount_library
+json '.failed == [] and .files == 10' pull --json "$lib" /
+"$GARNER" export "$lib" dir/big big || fail "garner export"
+cmp files/big big || fail "what was exported differs"
+check_library --deep
+gives 3 '*' '*nope: not in the library*' pull "$lib" nope
+
+# What is in the bucket alone can be exported without a mount, by a process that only reads.
+mount_library
+forget
+unmount_library
+"$GARNER" export "$lib" dir/copied copied || fail "garner export from the bucket"
+cmp files/copied copied || fail "what was exported from the bucket differs"
+
+# Nobody answers: who waits can be interrupted, others go on, and unmounting takes no time.
+mount_library
+proxy_does blackhole
+cat "$mnt/dir/big" >/dev/null 2>&1 &
+reader=$!
+timeout -s INT 1 cat "$mnt/dir/copied" >/dev/null 2>&1
+[ $? -eq 124 ] || fail "who waits cannot be interrupted"
+check "ls" timeout 5 ls -lR "$mnt" >/dev/null
+check "writing" timeout 5 cp files/small1 "$mnt/new"
+check "reading what is here" timeout 5 cmp files/small1 "$mnt/new"
+kill -0 $reader 2>/dev/null || fail "the reader did not wait"
+SECONDS=0
+kill "$(daemon_pids)"
+within 15 no_daemon || fail "the daemon waits for the bucket"
+[ $SECONDS -lt 8 ] || fail "the end takes $SECONDS s"
+wait $reader && fail "the reader got something"
+umount -l "$mnt" 2>/dev/null
+proxy_does pass
+mount_library
+cmp files/copied "$mnt/dir/copied" || fail "it is not read when the bucket is back"
+unmount_library
+check_library
+finish
