@@ -27,7 +27,7 @@ struct bucket_call {
 void backup_bucket_init(struct backup_bucket *b, struct s3_client *client)
 {
 	*b = (struct backup_bucket){ .client = client };
-	lock_init(&b->lock, LOCK_RANK_LIBRARY);
+	lock_init(&b->lock, LOCK_RANK_SEALER);
 	lock_cond_init(&b->done);
 }
 

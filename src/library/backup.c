@@ -35,12 +35,12 @@ enum { BACKUP_CONNECTIONS = 2 };
 
 struct backup {
 	struct library *lib;
-	struct backup_ship *ship;
-	struct lock lock;      /* guards what follows, up to `thread` */
-	struct lock_cond wake; /* asked, stop */
-	struct lock_cond told; /* a round has ended, the thread too */
-	uint64_t asked, done;  /* tickets */
-	int result;            /* of the last round */
+	struct lock lock;         /* guards what follows, up to `thread` */
+	struct backup_ship *ship; /* the thread's, which reads it without the lock; NULL: not yet */
+	struct lock_cond wake;    /* asked, stop */
+	struct lock_cond told;    /* a round has ended, the thread too */
+	uint64_t asked, done;     /* tickets */
+	int result;               /* of the last round */
 	bool take_over, stop, ended;
 	bool reached; /* the last round went well */
 	struct backup_status status;
@@ -101,6 +101,16 @@ int backup_now(struct library *lib, bool take_over, struct backup_ship_facts *fa
 	return err < 0 ? err : 0;
 }
 
+/* What is wrong, in words. */
+static const char *backup_why(const struct backup *b, int err)
+{
+	if (err >= 0)
+		return "";
+	return b->ship         ? backup_ship_why(b->ship)
+	       : err == -EBUSY ? "another process is making one"
+			       : err_text(err);
+}
+
 static void backup_tell(struct backup *b, int err)
 {
 	enum backup_mood mood = err == -EEXIST ? BACKUP_REFUSED
@@ -108,25 +118,43 @@ static void backup_tell(struct backup *b, int err)
 					       : BACKUP_CURRENT;
 
 	if (err < 0 && err != b->logged && err != -ECANCELED)
-		log_error("%s: backup: %s", b->lib->path, backup_ship_why(b->ship));
+		log_error("%s: backup: %s", b->lib->path, backup_why(b, err));
 	else if (err >= 0 && b->logged)
 		log_info("%s: backup: goes on", b->lib->path);
 	b->logged = err < 0 ? err : 0;
 	lock_lock(&b->lock);
 	b->status.mood = mood;
 	b->reached = err >= 0;
-	snprintf(b->status.why, sizeof(b->status.why), "%s",
-		 err < 0 ? backup_ship_why(b->ship) : "");
-	backup_ship_facts(b->ship, &b->status.facts);
+	snprintf(b->status.why, sizeof(b->status.why), "%s", backup_why(b, err));
+	if (b->ship)
+		backup_ship_facts(b->ship, &b->status.facts);
 	lock_unlock(&b->lock);
+}
+
+/* Has the ship, which another process may keep us from for a while. */
+static int backup_open(struct backup *b)
+{
+	struct backup_ship *ship = NULL;
+	int err = b->ship ? 0 : backup_new_ship(b->lib, &ship);
+
+	if (!ship)
+		return err;
+	lock_lock(&b->lock);
+	bool stop = b->stop;
+
+	b->ship = ship;
+	lock_unlock(&b->lock);
+	return stop ? -ECANCELED : 0;
 }
 
 /* A round: the beginning where it is not behind us, and a step. */
 static int backup_round(struct backup *b, bool asked, bool take_over)
 {
 	bool begun = b->begun;
-	int err = begun ? 0 : backup_ship_begin(b->ship, take_over);
+	int err = backup_open(b);
 
+	if (!err && !begun)
+		err = backup_ship_begin(b->ship, take_over);
 	b->begun = !err;
 	if (!err)
 		err = backup_ship_step(b->ship, asked);
@@ -237,7 +265,8 @@ static void backup_end(struct backup *b)
 {
 	if (b->begun && !b->due_ns && backup_ship_due(b->ship))
 		(void)backup_ship_step(b->ship, false);
-	(void)backup_ship_save(b->ship);
+	if (b->ship)
+		(void)backup_ship_save(b->ship);
 	lock_lock(&b->lock);
 	b->ended = true;
 	lock_cond_broadcast(&b->told);
@@ -334,18 +363,12 @@ int backup_start(struct library *lib)
 	lock_init(&b->lock, LOCK_RANK_LIBRARY);
 	lock_cond_init(&b->wake);
 	lock_cond_init(&b->told);
-	err = backup_new_ship(lib, &b->ship);
-	if (!err)
-		err = thread_start("garner-backup", backup_main, b, &b->thread);
-	if (!err) {
+	err = thread_start("garner-backup", backup_main, b, &b->thread);
+	if (err)
+		backup_free(b);
+	else
 		lib->backup = b;
-		return 0;
-	}
-	/* A library is mounted with a backup or without. */
-	log_error("%s: there will be no backup of the metadata: %s", lib->path,
-		  err == -EBUSY ? "another process is making one" : err_text(err));
-	backup_free(b);
-	return 0;
+	return err;
 }
 
 void backup_stop(struct library *lib)
@@ -363,8 +386,9 @@ void backup_stop(struct library *lib)
 		until = 0;
 	while (!b->ended && time_mono_ns() < until)
 		(void)lock_cond_wait_until(&b->told, &b->lock, until);
+	if (b->ship)
+		backup_ship_cancel(b->ship);
 	lock_unlock(&b->lock);
-	backup_ship_cancel(b->ship);
 	pthread_join(b->thread, NULL);
 	lib->backup = NULL;
 	backup_free(b);

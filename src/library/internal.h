@@ -82,7 +82,7 @@ void uploader_stop(struct library *lib);
 int watch_start(struct library *lib);
 void watch_stop(struct library *lib);
 
-/* Its thread. A backup that cannot be made is logged and keeps nothing else from starting. */
+/* Its thread. A backup that cannot be made is logged, and tried again. */
 int backup_start(struct library *lib);
 /* Sends what is left, for a moment. The metadata is still open. */
 void backup_stop(struct library *lib);

@@ -8,7 +8,7 @@
 #include "backup-unit.h"
 #include "library/backup.h"
 
-enum { STEPS = 330, FAULT_STEPS = 4, PAGE = 4096 };
+enum { STEPS = 300, FAULT_STEPS = 2, PAGE = 4096 };
 
 static struct backup_ship *begun(struct backup_unit *u)
 {
@@ -376,6 +376,47 @@ START_TEST(one_process_at_a_time)
 }
 END_TEST
 
+static enum backup_mood mood(struct library *lib)
+{
+	struct backup_status st;
+
+	backup_status(lib, &st);
+	return st.mood;
+}
+
+/* The thread of a mount waits for another process, sends what changes by itself, and is off where it is switched off. */
+START_TEST(a_mount_backs_up)
+{
+	struct backup_unit u;
+	struct library *mount;
+	int result = 1;
+
+	backup_unit_begin(&u, "");
+	struct backup_ship *ship = begun(&u);
+
+	ck_assert_int_eq(library_open(u.tree.path, LIBRARY_MOUNT, &mount), 0);
+	ck_assert_int_eq(mood(mount), BACKUP_OFF);
+	ck_assert_int_eq(library_start(mount), 0);
+	while (mood(mount) != BACKUP_FAILING)
+		usleep(1000);
+	backup_ship_free(ship);
+	while (mood(mount) != BACKUP_CURRENT)
+		usleep(1000);
+	backup_unit_change(mount, &u.tree.who, 1, 5);
+	uint64_t ticket = backup_ask(mount, false);
+
+	while (!backup_told(mount, ticket, &result))
+		usleep(1000);
+	ck_assert_int_eq(result, 0);
+	backup_unit_same(&u);
+	/* What is left at the end is sent. */
+	backup_unit_change(mount, &u.tree.who, 2, 5);
+	library_close(mount);
+	backup_unit_same(&u);
+	backup_unit_end(&u);
+}
+END_TEST
+
 UNIT_MAIN("backup", 120, segments_come_back, keys_are_read_as_they_are_written, follows_the_library,
 	  the_database_may_fall_back, a_server_that_goes_wrong, who_waits_can_be_cut_short,
-	  segments_that_are_lost_or_damaged, two_owners, one_process_at_a_time)
+	  segments_that_are_lost_or_damaged, two_owners, one_process_at_a_time, a_mount_backs_up)
