@@ -20,7 +20,7 @@ tell() {
 }
 
 keys() {
-	"$s3tool" keys "$endpoint" s3://bucket/lib | sed 's|.*lib/||' | LC_ALL=C sort
+	"$s3tool" keys "$endpoint" s3://bucket/lib | grep -oE '(chunks|manifests)/.*' | LC_ALL=C sort
 }
 
 # waiting CHUNKS OBJECTS: so many are not in the bucket.
@@ -78,6 +78,17 @@ gives 0 '*trouble: *damaged*' '' status lib
 printf 't' | dd of="${blob% *}" bs=1 seek="${blob#* }" conv=notrunc 2>/dev/null
 gives 0 '' '' push --wait lib
 waiting 0 0
+
+# A limit is kept, about; the first buffers go at once.
+gives 0 'Made*' '' init slow --chunker fixed --chunk-avg 64K --s3 s3://bucket/slow --endpoint "$endpoint"
+printf '\n[s3]\nupload-limit = 100K\nupload-order = smallest\n' >>slow/config
+gives 0 '*' '' import slow source/large
+before=$(date +%s%N)
+gives 0 '' '' push --wait slow
+took=$((($(date +%s%N) - before) / 1000000))
+[ $took -ge 1500 ] || fail "300 kB at 100 KiB/s took $took ms"
+sed -i 's/smallest/largest/' slow/config
+gives 1 '' '*upload-order*neither oldest nor smallest*' push slow
 
 # A library that gets its bucket later; and what is there is not sent again.
 gives 0 '*' '' import plain source
