@@ -85,6 +85,7 @@ struct upload {
 	bool ending;           /* nothing is begun any more */
 	unsigned window, well; /* well: good answers since the window changed */
 	int64_t slowed_ns;
+	int64_t landed_ns; /* when an answer came last */
 	unsigned failures; /* in a row */
 	int64_t held_ns,
 		hold_ns; /* when that was last found reason to wait, and until when; time_mono_ns() */
@@ -120,6 +121,8 @@ unsigned upload_window(const struct upload *u);
 void upload_pace(struct upload *u, const struct upload_item *item);
 /* What the failure of a request says: whether it is the item's own. Holds the queue where it should be. */
 bool upload_failure(struct upload *u, const struct upload_item *item);
+/* Someone wants all tried now: ends pauses, and cuts off what may hang. */
+void upload_hurried(struct upload *u);
 /* A request went well. */
 void upload_success(struct upload *u);
 /* Counts bytes that were sent; the lock is held. */

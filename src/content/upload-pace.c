@@ -13,15 +13,18 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/random.h>
+#include <utlist.h>
 
 #define QUICK_NS (5 * TIME_NS_PER_S)
 #define SLOW_NS (20 * TIME_NS_PER_S)
 #define RATE_NS (10 * TIME_NS_PER_S)
+#define STANDSTILL_NS (10 * TIME_NS_PER_S)
 #define STUCK_NS (3600 * TIME_NS_PER_S)
 
 enum {
-	PAUSE_DOUBLINGS = 6, /* up to 64 times, cut to 60 */
-	PAUSE_MOST = 60,
+	PAUSE_DOUBLINGS = 5,
+	PAUSE_MOST = 10,
+	PAUSE_MOST_REFUSED = 30,
 	DELAY_FIRST = 2, /* of one row, in pauses */
 	DELAY_MOST = 600,
 	FAILURES = 3, /* of items in a row: then it is not the items */
@@ -69,55 +72,56 @@ void upload_pace(struct upload *u, const struct upload_item *item)
 
 	if (item->err == -EBUSY || item->err == -ETIMEDOUT || took > SLOW_NS) {
 		slow_down(u, now);
-	} else if (!item->err && took < QUICK_NS && ++u->well >= u->window &&
-		   u->window < u->params.window) {
+	} else if (!item->err && item->ask != UPLOAD_LOOK && took < QUICK_NS &&
+		   ++u->well >= u->window && u->window < u->params.window) {
 		u->window++;
 		u->well = 0;
 	}
 }
 
-/* Whether the error says that nothing can be sent now, whatever it is. */
-static bool is_outage(int err)
+/* How many pauses at most lie between two tries when the error says that nothing can be sent now, whatever it is: 0 if it does not say so. */
+static int outage(int err)
 {
 	switch (err) {
-	case -ENODEV:
-	case -ENOENT:
-	case -EACCES:
-	case -ENOKEY:
-	case -ENOSPC:
 	case -EBUSY:
-	case -EPROTO:
 	case -ECONNREFUSED:
 	case -EHOSTUNREACH:
 	case -ENETUNREACH:
 	case -ENETDOWN:
 	case -ENOMEM:
-		return true;
+		return PAUSE_MOST;
+	/* These mostly wait for a person, who says so when it is done. */
+	case -ENODEV:
+	case -ENOENT:
+	case -EACCES:
+	case -ENOKEY:
+	case -ENOSPC:
+	case -EPROTO:
+		return PAUSE_MOST_REFUSED;
 	default:
-		return false;
+		return 0;
 	}
 }
 
-static void hold(struct upload *u)
+static void hold(struct upload *u, int most)
 {
 	unsigned doublings = u->failures > FAILURES ? u->failures - FAILURES : 0;
-	int64_t pause = u->params.pause_ns;
+	int pauses = doublings < PAUSE_DOUBLINGS ? 1 << doublings : most;
 
-	pause *= doublings < PAUSE_DOUBLINGS ? 1 << doublings : PAUSE_MOST;
 	u->held_ns = time_mono_ns();
-	u->hold_ns = u->held_ns + jitter(pause);
+	u->hold_ns = u->held_ns + jitter(u->params.pause_ns * (pauses < most ? pauses : most));
 }
 
 bool upload_failure(struct upload *u, const struct upload_item *item)
 {
-	bool outage = is_outage(item->err);
+	int most = outage(item->err);
 	const char *why = item->why.len ? buf_str(&item->why) : err_text(item->err);
 
 	/* Of those that were under way together one tells as much as all. */
 	if (item->started_ns < u->held_ns)
-		return !outage;
+		return !most;
 	u->failures++;
-	if (outage && u->failures < FAILURES)
+	if (most && u->failures < FAILURES)
 		u->failures = FAILURES;
 	lock_lock(&u->lock);
 	u->status.err = item->err;
@@ -129,8 +133,22 @@ bool upload_failure(struct upload *u, const struct upload_item *item)
 	if (!u->troubled)
 		log_warn("uploads wait: %s", why);
 	u->troubled = true;
-	hold(u);
-	return !outage;
+	hold(u, most ? most : PAUSE_MOST);
+	return !most;
+}
+
+void upload_hurried(struct upload *u)
+{
+	bool stands = u->aloft && time_mono_ns() - u->landed_ns > STANDSTILL_NS;
+	struct upload_item *item;
+
+	/* What was begun while the bucket was away may wait for long without need. */
+	if (u->failures || stands) {
+		DL_FOREACH (u->aloft, item)
+			s3_client_cancel(u->client, item->ticket);
+	}
+	u->failures = u->failures ? 1 : 0;
+	u->hold_ns = 0;
 }
 
 void upload_success(struct upload *u)

@@ -2,6 +2,7 @@
 /* The queue in the metadata. */
 #include "config.h"
 
+#include "content/space.h"
 #include "content/upload-internal.h"
 #include "util/cleanup.h"
 #include "util/err.h"
@@ -204,6 +205,7 @@ int upload_record(struct upload *u)
 {
 	struct meta_op *op = u->over ? meta_op_new() : NULL;
 	struct upload_item *item, *next;
+	uint64_t before = u->recorded;
 	int err;
 
 	if (!u->over)
@@ -224,6 +226,9 @@ int upload_record(struct upload *u)
 		upload_item_free(item);
 	}
 	u->over_count = 0;
+	/* What is safely there may be evicted. */
+	if (u->recorded != before)
+		space_kick(u->content);
 	return 0;
 }
 

@@ -23,6 +23,8 @@ enum {
 	LOOK_MIN = 256 * 1024,
 };
 
+#define LOOK_NS (10 * TIME_NS_PER_S)
+
 struct place {
 	int64_t blob;
 	uint64_t at;
@@ -146,6 +148,7 @@ static void land(struct upload *u, struct upload_item *item)
 {
 	DL_DELETE(u->aloft, item);
 	u->aloft_count--;
+	u->landed_ns = time_mono_ns();
 	lock_lock(&u->lock);
 	u->status.flying--;
 	u->status.flying_bytes -= item->len;
@@ -154,6 +157,8 @@ static void land(struct upload *u, struct upload_item *item)
 
 static void take_off(struct upload *u, struct upload_item *item)
 {
+	if (!u->aloft)
+		u->landed_ns = item->started_ns;
 	DL_APPEND(u->aloft, item);
 	u->aloft_count++;
 	lock_lock(&u->lock);
@@ -178,6 +183,8 @@ static void submit(struct upload *u, struct upload_item *item)
 				.arg = item };
 
 	store_s3_key(folder, item->hash.b, key);
+	if (item->ask == UPLOAD_LOOK && LOOK_NS < u->params.deadline_ns)
+		r.deadline_ns = time_mono_ns() + LOOK_NS;
 	if (item->ask != UPLOAD_LOOK) {
 		r.body = item->bytes;
 		r.body_len = item->len;
@@ -211,7 +218,8 @@ static void read_failed(struct upload *u, struct upload_item *item, int err)
 
 	say(item, err);
 	hash_hex(&item->hash, name);
-	if (!item->tries)
+	/* Of a library that was recovered much may be neither here nor there; garner status counts it. */
+	if (!item->tries && err != -ENOENT)
 		log_error("%s %s is not uploaded: %s",
 			  item->kind == UPLOAD_CHUNK ? "chunk" : "manifest", name,
 			  buf_str(&item->why));
@@ -232,8 +240,20 @@ void upload_send(struct upload *u, struct upload_item *item)
 		read_failed(u, item, err);
 		return;
 	}
-	item->ask = item->tries || (asks && item->len < LOOK_MIN) ? UPLOAD_PUT : UPLOAD_PUT_NEW;
+	/* A bucket that was away is asked for little first, which shows soon whether it is back. */
+	if (u->failures)
+		item->ask = UPLOAD_LOOK;
+	else if (item->tries || (asks && item->len < LOOK_MIN))
+		item->ask = UPLOAD_PUT;
+	else
+		item->ask = UPLOAD_PUT_NEW;
 	submit(u, item);
+}
+
+/* Whether what was found may be taken for what is to be sent. After a try of ours it may be what that left. */
+static bool is_ours(const struct upload_item *item)
+{
+	return !item->tries && item->there_bytes == item->len;
 }
 
 static void judge(struct upload *u, struct upload_item *item)
@@ -244,8 +264,7 @@ static void judge(struct upload *u, struct upload_item *item)
 	if (puts && item->err == -EEXIST && item->ask == UPLOAD_PUT_NEW) {
 		item->ask = UPLOAD_LOOK;
 		submit(u, item);
-	} else if (!puts &&
-		   (item->err == -ENOENT || (!item->err && item->there_bytes != item->len))) {
+	} else if (!puts && (item->err == -ENOENT || (!item->err && !is_ours(item)))) {
 		item->ask = UPLOAD_PUT;
 		submit(u, item);
 	} else if (!item->err) {
@@ -254,7 +273,9 @@ static void judge(struct upload *u, struct upload_item *item)
 	} else if (item->err == -ECANCELED) {
 		upload_over(u, item, UPLOAD_UNDONE);
 	} else {
-		upload_over(u, item, upload_failure(u, item) ? UPLOAD_AGAIN : UPLOAD_UNDONE);
+		bool own = upload_failure(u, item);
+
+		upload_over(u, item, own && puts ? UPLOAD_AGAIN : UPLOAD_UNDONE);
 	}
 }
 

@@ -161,7 +161,7 @@ static int64_t feed(struct upload *u, int64_t now)
 static void hurry(struct upload *u)
 {
 	note(u, upload_retry(u->content->meta));
-	u->hold_ns = 0;
+	upload_hurried(u);
 	/* So that a pause counts from now on. */
 	give_back(u);
 }

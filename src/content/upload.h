@@ -20,8 +20,8 @@ struct upload_params {
 	unsigned window;       /* requests at a time at most; 16 */
 	uint64_t memory_bytes; /* of bodies at a time, or one body; 64 MiB */
 	bool small_first;      /* else the oldest first */
-	int64_t pause_ns;      /* after the first failure; doubles up to 60 times that; 1 s */
-	int64_t deadline_ns;   /* of one request; 10 min */
+	int64_t pause_ns;    /* after the first failure; doubles, up to 10 or 30 times that; 1 s */
+	int64_t deadline_ns; /* of one request; 10 min */
 };
 
 /* What one engine is doing; figures since it was made. */

@@ -48,6 +48,11 @@ START_TEST(passing_faults)
 }
 END_TEST
 
+static unsigned requests(struct lab *lab)
+{
+	return server_requests(lab->server, "PUT") + server_requests(lab->server, "GET");
+}
+
 /* A bucket that is away is asked now and then, by one request, and what is kept back is told. */
 static void check_away(struct lab *lab, const struct asset *assets)
 {
@@ -59,10 +64,10 @@ static void check_away(struct lab *lab, const struct asset *assets)
 		upload_status(lab->upload, &st);
 	} while (!st.err);
 	ck_assert(*st.why);
-	asked = server_requests(lab->server, "PUT");
+	asked = requests(lab);
 	usleep(200000);
 	/* Pauses of 20 ms and more, two tries in each. */
-	ck_assert_uint_le(server_requests(lab->server, "PUT"), asked + 40);
+	ck_assert_uint_le(requests(lab), asked + 40);
 	ck_assert_uint_eq(lab_backlog(lab).objects, COUNT);
 	ck_assert_int_eq(upload_object_state(lab->w.meta, assets[0].object), 0);
 }
@@ -88,6 +93,31 @@ START_TEST(a_bucket_that_goes_and_comes)
 	upload_status(lab.upload, &st);
 	ck_assert_int_eq(st.err, 0);
 	ck_assert_str_eq(st.why, "");
+	lab_close(&lab);
+}
+END_TEST
+
+/* Requests that hang are given up when someone wants all to be tried now, and not before the server would be asked again. */
+START_TEST(a_hurry_cuts_off_what_hangs)
+{
+	struct asset assets[COUNT];
+	struct upload_status st;
+	struct lab lab;
+
+	lab_open(&lab);
+	lab.stall_s = 60;
+	lab_fill(&lab, assets, COUNT, LEN, 4);
+	server_fault(lab.server, (struct fault){ FAULT_STATUS, .count = 1, .status = 403 });
+	server_fault(lab.server, (struct fault){ .kind = FAULT_HANG });
+	lab_start(&lab);
+	do {
+		usleep(1000);
+		upload_status(lab.upload, &st);
+	} while (!st.err || server_faults(lab.server) < 2 || !st.flying);
+	server_heal(lab.server);
+	upload_kick(lab.upload, true);
+	lab_wait(&lab, 0);
+	lab_check(&lab, assets, COUNT);
 	lab_close(&lab);
 }
 END_TEST
@@ -235,6 +265,7 @@ int main(int argc, char **argv)
 	tcase_set_timeout(tcase, 120 + rounds());
 	tcase_add_loop_test(tcase, passing_faults, 0, 10);
 	tcase_add_test(tcase, a_bucket_that_goes_and_comes);
+	tcase_add_test(tcase, a_hurry_cuts_off_what_hangs);
 	tcase_add_test(tcase, a_stop_waits_for_nothing);
 	tcase_add_test(tcase, killed_again_and_again);
 	suite_add_tcase(suite, tcase);

@@ -20,7 +20,7 @@ struct lab {
 	struct upload_params params;
 	struct upload *upload;
 	pthread_t thread;
-	unsigned connections;
+	unsigned connections, stall_s;
 };
 
 static inline int lab_find(const char *profile, const bool *stop, struct s3_credentials *out,
@@ -37,7 +37,9 @@ static inline int lab_find(const char *profile, const bool *stop, struct s3_cred
 
 static inline struct s3_client *lab_client(struct lab *lab)
 {
-	struct s3_settings s = { .stall_s = 1, .attempts = 2, .connections = lab->connections };
+	struct s3_settings s = { .stall_s = lab->stall_s ? lab->stall_s : 1,
+				 .attempts = 2,
+				 .connections = lab->connections };
 	struct s3_client *client = NULL;
 	struct buf why = BUF_INIT;
 
