@@ -10,7 +10,7 @@ bench_bench_meta_LDADD = $(META_LIBS)
 
 # What a mount makes of the disk under it, against that disk; ROUNDS, SIZE, FILES, WORK as bench/bench-mount says.
 EXTRA_PROGRAMS += bench/bench-files
-EXTRA_DIST += bench/bench-mount bench/bench-trees bench/bench-compare bench/bench-growth bench/bench-import.sh bench/growth.awk bench/median.awk bench/table.awk bench/compare.awk
+EXTRA_DIST += bench/bench-mount bench/bench-trees bench/bench-compare bench/bench-growth bench/bench-import.sh bench/bench-offline bench/bench-s3 bench/growth.awk bench/median.awk bench/table.awk bench/compare.awk
 
 .PHONY: bench
 bench: garner bench/bench-files bench/bench-core
@@ -23,3 +23,13 @@ bench: garner bench/bench-files bench/bench-core
 bench-growth: garner bench/bench-files
 	GARNER='$(abs_top_builddir)/garner' BENCH_FILES='$(abs_top_builddir)/bench/bench-files' \
 		$(top_srcdir)/bench/bench-growth
+
+# What goes to and from a bucket, against curl; ROUNDS, SIZE, CONNECTIONS, WORK and a server as bench/bench-s3 says.
+.PHONY: bench-s3
+bench-s3: garner tests/tools/s3tool
+	GARNER='$(abs_top_builddir)/garner' S3TOOL='$(abs_top_builddir)/tests/tools/s3tool' $(top_srcdir)/bench/bench-s3
+
+# What needs no bucket, with one that does not answer; ROUNDS, FILES, WORK as bench/bench-offline says.
+.PHONY: bench-offline
+bench-offline: garner tests/tools/s3tool
+	GARNER='$(abs_top_builddir)/garner' S3TOOL='$(abs_top_builddir)/tests/tools/s3tool' $(top_srcdir)/bench/bench-offline
