@@ -8,6 +8,7 @@
 #include "content/content.h"
 #include "content/draft-pool.h"
 #include "content/space.h"
+#include "content/used.h"
 #include "content/view-open.h"
 
 struct fetch;
@@ -21,6 +22,7 @@ struct content {
 	struct draft_pool drafts;
 	struct bundle_set bundles;
 	struct view_open_set views;
+	struct used_set used;
 	struct fetch *fetch; /* fetch.h; NULL: there is nowhere to fetch from */
 	struct collect_state collect;
 	struct space space;

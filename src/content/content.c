@@ -37,6 +37,7 @@ int content_open(struct meta *meta, struct blobs *blobs, struct pool *pool,
 	draft_pool_init(&c->drafts);
 	bundle_set_init(&c->bundles);
 	view_open_init(&c->views);
+	used_init(&c->used);
 	space_init(&c->space);
 	lock_init(&c->trim_lock, LOCK_RANK_CONTENT);
 	lock_cond_init(&c->trimmed);
@@ -48,6 +49,7 @@ void content_close(struct content *c)
 {
 	if (!c)
 		return;
+	(void)used_record(c);
 	fetch_stop(c);
 	/* A task may be making drafts. */
 	if (c->pool)
@@ -55,6 +57,7 @@ void content_close(struct content *c)
 	bundle_set_release(c);
 	draft_pool_release(&c->drafts);
 	view_open_release(&c->views);
+	used_release(&c->used);
 	collect_release(&c->collect);
 	space_release(&c->space);
 	lock_cond_release(&c->trimmed);

@@ -59,6 +59,8 @@ libcontent_a_SOURCES = \
 	src/content/upload-send.c \
 	src/content/upload.c \
 	src/content/upload.h \
+	src/content/used.c \
+	src/content/used.h \
 	src/content/view-away.c \
 	src/content/view-edge.c \
 	src/content/view-internal.h \

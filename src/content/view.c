@@ -214,8 +214,10 @@ void view_put(struct view *v)
 			blob_put(v->runs[i].blob);
 	}
 	view_away_release(held);
-	if (held->content)
+	if (held->content) {
+		used_note(held->content, held->object);
 		view_open_drop(&held->content->views, held->object);
+	}
 	free(v->runs);
 	free(held);
 }

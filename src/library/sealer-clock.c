@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include "content/collect.h"
+#include "content/used.h"
 #include "library/sealer-internal.h"
 #include "library/times.h"
 #include "util/err.h"
@@ -66,6 +67,12 @@ static int clock_collect(struct sealer *s)
 			    &stats);
 }
 
+/* What was read, for the order in which content is evicted. */
+static int clock_used(struct sealer *s)
+{
+	return used_record(library_content(s->lib));
+}
+
 struct clock_duty {
 	const char *name;             /* for the log */
 	int (*run)(struct sealer *s); /* 0; 1: there is more, again soon; <0 error */
@@ -74,6 +81,7 @@ struct clock_duty {
 
 static const struct clock_duty clock_duties[] = {
 	{ "recording sizes and syncing the log", clock_sync, 0 },
+	{ "recording what was read", clock_used, 60 * TIME_NS_PER_S },
 	{ "removing what nothing names", clock_sweep, 30 * TIME_NS_PER_S },
 	{ "emptying the trash", clock_trash, 600 * TIME_NS_PER_S },
 	{ "collecting content that nothing uses", clock_collect, 600 * TIME_NS_PER_S },

@@ -42,6 +42,10 @@ gets() {
 	[ $got -eq "$want" ] || fail "$*: $got chunks were fetched, wanted $want"
 }
 
+sealed() {
+	"$GARNER" stat --json "$lib" "$1" | jq -e '.[0].content == "sealed"' >/dev/null
+}
+
 swift "$work/swift"
 proxy "${endpoint##*:}"
 "$s3tool" bucket "http://$endpoint" s3://lib || fail "no bucket can be made"
@@ -109,6 +113,17 @@ json '.failed == [] and .files == 10' pull --json "$lib" /
 "$GARNER" export "$lib" dir/big big || fail "garner export"
 cmp files/big big || fail "what was exported differs"
 check_library --deep
+
+# When something was used is known to who makes room.
+used() {
+	sqlite3 "$lib/garner.db" "SELECT COUNT(*) FROM object WHERE used_ns > 1"
+}
+[ "$(used)" -gt 5 ] || fail "of $(used) objects it is known when they were fetched"
+sqlite3 "$lib/garner.db" 'UPDATE object SET used_ns = 1'
+mount_library
+cat "$mnt/dir/small1" "$mnt/dir/big" >/dev/null
+unmount_library
+check_is "objects of which it is known when they were read" 2 "$(used)"
 gives 3 '*' '*nope: not in the library*' pull "$lib" nope
 
 # What is in the bucket alone can be exported without a mount, by a process that only reads.
@@ -128,6 +143,10 @@ timeout -s INT 1 cat "$mnt/dir/copied" >/dev/null 2>&1
 check "ls" timeout 5 ls -lR "$mnt" >/dev/null
 check "writing" timeout 5 cp files/small1 "$mnt/new"
 check "reading what is here" timeout 5 cmp files/small1 "$mnt/new"
+# An edit that cannot be sealed without the bucket is kept, and does not hold up what can.
+timeout 5 dd if=files/big of="$mnt/dir/edited" bs=4k count=1 conv=notrunc status=none || fail "edit without the bucket"
+cp files/small2 "$mnt/later"
+within 10 sealed later || fail "one draft that waits holds up another"
 kill -0 $reader 2>/dev/null || fail "the reader did not wait"
 SECONDS=0
 kill "$(daemon_pids)"
@@ -137,7 +156,11 @@ wait $reader && fail "the reader got something"
 umount -l "$mnt" 2>/dev/null
 proxy_does pass
 mount_library
-cmp files/copied "$mnt/dir/copied" || fail "it is not read when the bucket is back"
+within 20 cmp files/copied "$mnt/dir/copied" || fail "it is not read when the bucket is back"
+dd if=files/big of=files/edited bs=4k count=1 conv=notrunc status=none
+cmp files/edited "$mnt/dir/edited" || fail "what was edited without the bucket differs"
+check "garner sync" timeout 30 "$GARNER" sync "$lib"
+cmp files/edited "$mnt/dir/edited" || fail "what was edited without the bucket differs when it is sealed"
 unmount_library
 check_library
 finish
