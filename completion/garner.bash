@@ -22,6 +22,9 @@ declare -gA _garner_options=(
 	[du]='-b --bytes -j --json'
 	[import]='-i --into -m --move -J --jobs -n --dry-run -j --json'
 	[export]='-j --json'
+	[evict]='-j --json'
+	[pin]='-j --json'
+	[unpin]=''
 	[gc]='-g --grace -j --json'
 	[backup]='--take-over -t --timeout -j --json'
 	[recover]='--endpoint --region --profile --style --ca-file --encryption -j --json'
@@ -29,7 +32,7 @@ declare -gA _garner_options=(
 	[doctor]='-j --json'
 )
 
-_garner_commands='init mount umount status sync push pull ls stat mkdir cp mv rm restore purge history du import export gc backup recover fsck doctor'
+_garner_commands='init mount umount status sync push pull ls stat mkdir cp mv rm restore purge history du import export evict pin unpin gc backup recover fsck doctor'
 
 _garner_mount_options='ro rw remount allow_other noallow_other relatime noatime
 	strictatime uid= gid= umask= dev nodev suid nosuid exec noexec acl noacl writeback
@@ -149,7 +152,7 @@ _garner_operand() {
 		_garner_paths "$3" "$4"
 		[[ $2 -gt 1 ]] && _garner_files f "$4"
 		;;
-	history:1 | pull:* | ls:* | stat:* | cp:* | mv:* | rm:* | du:*) _garner_paths "$3" "$4" ;;
+	history:1 | pull:* | evict:* | pin:* | unpin:* | ls:* | stat:* | cp:* | mv:* | rm:* | du:*) _garner_paths "$3" "$4" ;;
 	esac
 }
 

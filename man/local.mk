@@ -5,6 +5,7 @@ dist_man_MANS += \
 	man/garner-cp.1 \
 	man/garner-doctor.1 \
 	man/garner-du.1 \
+	man/garner-evict.1 \
 	man/garner-export.1 \
 	man/garner-fsck.1 \
 	man/garner-gc.1 \
@@ -15,6 +16,7 @@ dist_man_MANS += \
 	man/garner-mkdir.1 \
 	man/garner-mount.1 \
 	man/garner-mv.1 \
+	man/garner-pin.1 \
 	man/garner-purge.1 \
 	man/garner-pull.1 \
 	man/garner-push.1 \
@@ -25,4 +27,5 @@ dist_man_MANS += \
 	man/garner-status.1 \
 	man/garner-sync.1 \
 	man/garner-umount.1 \
+	man/garner-unpin.1 \
 	man/mount.garner.8

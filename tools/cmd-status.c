@@ -149,6 +149,27 @@ static void print_backup(const json_t *backup)
 		printf("trouble:   backup: %s\n", error);
 }
 
+/* What the mount says of the store as a cache of the bucket. */
+static void print_cache(const json_t *cache)
+{
+	char store[16], dirty[16], limit[16], evicted[16];
+
+	if (!cache)
+		return;
+	printf("store:     %s, %s of it not in the bucket",
+	       cmd_size((uint64_t)number(cache, "store_bytes"), store),
+	       cmd_size((uint64_t)number(cache, "dirty_bytes"), dirty));
+	if (number(cache, "limit_bytes"))
+		printf("; limit for the rest %s",
+		       cmd_size((uint64_t)number(cache, "limit_bytes"), limit));
+	printf("; %s evicted since the mount\n",
+	       cmd_size((uint64_t)number(cache, "evicted_bytes"), evicted));
+	if (json_is_true(json_object_get(cache, "unanswered")))
+		printf("trouble:   nothing is evicted while the bucket does not answer\n");
+	else if (json_is_true(json_object_get(cache, "full")))
+		printf("trouble:   the store is full, and nothing more can be evicted now\n");
+}
+
 /* The bucket behind it, where there is one. */
 static void print_s3(const json_t *s3)
 {
@@ -234,6 +255,7 @@ static int show_status(const char *path, const struct report *r, json_t *s3, boo
 		print_uploads(r, mounted);
 		print_s3(s3);
 		print_backup(json_object_get(mounted, "backup"));
+		print_cache(json_object_get(mounted, "cache"));
 		json_decref(mounted);
 		json_decref(s3);
 		return CMD_OK;

@@ -182,7 +182,7 @@ extern const struct cmd *const cmd_all[]; /* NULL-terminated, in the order of --
 
 extern const struct cmd cmd_init, cmd_mount, cmd_umount, cmd_status, cmd_sync, cmd_push, cmd_pull,
 	cmd_ls, cmd_stat, cmd_cp, cmd_mv, cmd_rm, cmd_mkdir, cmd_restore, cmd_purge, cmd_history,
-	cmd_import, cmd_export, cmd_du, cmd_gc, cmd_fsck, cmd_doctor;
+	cmd_import, cmd_export, cmd_du, cmd_evict, cmd_pin, cmd_unpin, cmd_gc, cmd_fsck, cmd_doctor;
 extern const struct cmd cmd_backup, cmd_recover;
 
 #endif

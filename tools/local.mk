@@ -2,6 +2,7 @@
 bin_PROGRAMS += garner
 garner_SOURCES = \
 	tools/cmd-backup.c \
+	tools/cmd-cache.c \
 	tools/cmd-change.c \
 	tools/cmd-change.h \
 	tools/cmd-copy.c \

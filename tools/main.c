@@ -16,7 +16,7 @@
 /* clang-format off */
 const struct cmd *const cmd_all[] = {
 	&cmd_init, &cmd_mount, &cmd_umount, &cmd_status, &cmd_sync, &cmd_push, &cmd_pull, &cmd_ls, &cmd_stat, &cmd_mkdir, &cmd_cp, &cmd_mv, &cmd_rm, &cmd_restore,
-	&cmd_purge, &cmd_history, &cmd_du, &cmd_import, &cmd_export, &cmd_gc,
+	&cmd_purge, &cmd_history, &cmd_du, &cmd_import, &cmd_export, &cmd_evict, &cmd_pin, &cmd_unpin, &cmd_gc,
 	&cmd_backup, &cmd_recover,
 	&cmd_fsck, &cmd_doctor, NULL
 };

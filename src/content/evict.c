@@ -6,6 +6,7 @@
 #include "util/cleanup.h"
 #include "util/err.h"
 #include "util/log.h"
+#include "util/time.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -53,6 +54,8 @@ static int evict_take_answers(struct evict *e, const struct evict_ask *asks, str
 		if (there == 0 && !evict_same_chunk(e, i)) {
 			lost = it;
 			META_ADD(op, EVICT_LOST, META_ANY, 0, META_I(it->chunk));
+			META_ADD(op, EVICT_LOST_QUEUE, META_ANY, 0, META_I(it->chunk),
+				 META_I(time_now_ns()));
 			e->stats->lost++;
 		}
 		if (there < 0 && it->object != object) {
@@ -62,7 +65,7 @@ static int evict_take_answers(struct evict *e, const struct evict_ask *asks, str
 		it->stays = there != 1;
 	}
 	if (lost)
-		evict_tell_lost(lost, meta_op_count(op));
+		evict_tell_lost(lost, meta_op_count(op) / 2);
 	return evict_apply(e, op);
 }
 

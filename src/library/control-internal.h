@@ -15,6 +15,7 @@ enum control_state {
 	CONTROL_SYNCING,
 	CONTROL_BACKING_UP,
 	CONTROL_PULLING,
+	CONTROL_EVICTING,
 	CONTROL_POKING,
 	CONTROL_WRITING
 };
@@ -24,6 +25,7 @@ struct control_job {
 	enum control_state state; /* READING: none */
 	struct sealer_ticket sync;
 	uint64_t poke, backup, pull; /* tickets */
+	int64_t evict;               /* one too */
 	int64_t deadline_ns;         /* of a sync or backup; time_mono_ns() */
 	int64_t settle_ns; /* a sync waits until then for what is open, and has no ticket yet; 0: it has */
 };

@@ -4,6 +4,7 @@
 
 #include "library/backup.h"
 #include "library/control-internal.h"
+#include "library/cache.h"
 #include "library/file.h"
 #include "library/pull.h"
 #include "library/times.h"
@@ -118,6 +119,22 @@ static json_t *control_backup_json(struct library *lib)
 	return json;
 }
 
+/* The store and its limits; NULL: it has none to keep. */
+static json_t *control_cache(struct library *lib)
+{
+	struct cache_status st;
+
+	if (!cache_status(lib, &st))
+		return NULL;
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b}", "store_bytes",
+			 (json_int_t)st.use.total_bytes, "dirty_bytes",
+			 (json_int_t)st.use.dirty_bytes, "limit_bytes", (json_int_t)st.limit_bytes,
+			 "min_free_bytes", (json_int_t)st.min_free_bytes, "evicted_bytes",
+			 (json_int_t)st.evicted_bytes, "evicted", (json_int_t)st.evicted_objects,
+			 "not_kept", (json_int_t)st.denied, "full", st.full, "unanswered",
+			 st.unanswered);
+}
+
 static int control_status(struct library *lib, json_t *described, struct control_job *job,
 			  struct buf *out)
 {
@@ -126,12 +143,13 @@ static int control_status(struct library *lib, json_t *described, struct control
 
 	hex_encode(library_instance(lib), 16, instance);
 	files_counts(lib, &files);
-	json_t *json = json_pack("{s:b, s:i, s:s, s:s, s:{s:I, s:I, s:I}, s:o, s:o, s:o}", "ok", 1,
-				 "pid", (int)getpid(), "version", version_text(), "instance",
-				 instance, "files", "open", (json_int_t)files.open, "writing",
-				 (json_int_t)files.writing, "held", (json_int_t)files.held,
-				 "sealing", control_sealer(lib), "uploading", control_uploader(lib),
-				 "backup", control_backup_json(lib));
+	json_t *json = json_pack("{s:b, s:i, s:s, s:s, s:{s:I, s:I, s:I}, s:o, s:o, s:o, s:o*}",
+				 "ok", 1, "pid", (int)getpid(), "version", version_text(),
+				 "instance", instance, "files", "open", (json_int_t)files.open,
+				 "writing", (json_int_t)files.writing, "held",
+				 (json_int_t)files.held, "sealing", control_sealer(lib),
+				 "uploading", control_uploader(lib), "backup",
+				 control_backup_json(lib), "cache", control_cache(lib));
 
 	if (json)
 		json_object_update_missing(json, described);
@@ -212,6 +230,16 @@ static int control_pull_done(struct library *lib, struct control_job *job, struc
 	return rc ? rc : 1;
 }
 
+static int control_evict(struct library *lib, const json_t *request, struct control_job *job,
+			 struct buf *out)
+{
+	job->evict = cache_evict_begin(lib, json_integer_value(json_object_get(request, "ino")));
+	if (job->evict < 0)
+		return control_result(job, (int)job->evict, out);
+	job->state = CONTROL_EVICTING;
+	return 0;
+}
+
 static int control_sync(const json_t *request, struct control_job *job)
 {
 	job->deadline_ns = control_deadline(request);
@@ -254,6 +282,8 @@ static int control_do(struct library *lib, json_t *described, const json_t *requ
 	}
 	if (what && !strcmp(what, "sync"))
 		return control_sync(request, job);
+	if (what && !strcmp(what, "evict"))
+		return control_evict(lib, request, job, out);
 	if (what && !strcmp(what, "backup"))
 		return control_backup(lib, request, job, out);
 	if (what && !strcmp(what, "pull"))
@@ -329,8 +359,35 @@ static int control_backup_done(struct library *lib, struct control_job *job, str
 	return rc ? rc : 1;
 }
 
+static int control_evict_done(struct library *lib, struct control_job *job, struct buf *out)
+{
+	struct cache_result r;
+	int err = 0;
+
+	if (!cache_evict_done(lib, job->evict, &r, &err))
+		return 0;
+	if (!err) {
+		const struct evict_stats *st = &r.stats;
+
+		err = control_answer(job,
+				     json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "ok", 1,
+					       "evicted", (json_int_t)st->evicted, "freed_bytes",
+					       (json_int_t)st->freed_bytes, "pinned",
+					       (json_int_t)st->pinned, "open", (json_int_t)st->open,
+					       "unsent", (json_int_t)(st->unsent + r.unsealed),
+					       "unanswered", (json_int_t)st->unanswered, "lost",
+					       (json_int_t)st->lost),
+				     out);
+	} else {
+		err = control_result(job, err, out);
+	}
+	return err ? err : 1;
+}
+
 int control_job_done(struct library *lib, struct control_job *job, struct buf *out)
 {
+	if (job->state == CONTROL_EVICTING)
+		return control_evict_done(lib, job, out);
 	if (job->state == CONTROL_BACKING_UP)
 		return control_backup_done(lib, job, out);
 	if (job->state == CONTROL_PULLING)

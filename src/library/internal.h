@@ -20,6 +20,7 @@
 struct files;    /* file-table.c: the inodes that are open */
 struct sealer;   /* sealer.c: drafts that wait for sealing; the clock */
 struct uploader; /* uploader.c: what is sent to the bucket */
+struct cache;    /* cache.c: what of the store may stay */
 struct control;  /* control.c: the mount's socket */
 struct watch;    /* watch.c: the journal of other processes */
 struct times;    /* times.c: times that wait to be recorded */
@@ -51,6 +52,7 @@ struct library {
 	struct times *times;
 	struct sealer *sealer;
 	struct uploader *uploader; /* set while one thread has the library, as are the others */
+	struct cache *cache;
 	struct control *control;
 	struct watch *watch;
 	struct puller *puller; /* NULL: the library is not mounted, or read-only */
@@ -60,7 +62,7 @@ struct library {
 /*
  * The parts. Each new/start sets its pointer in `lib` on 0 and leaves it NULL on failure (negative
  * error); each free/stop takes a library whose part is NULL. library_open() calls times_new(), files_new() and,
- * for LIBRARY_MOUNT, recover_drafts(); library_start() calls uploader_start(), sealer_start(), watch_start(), backup_start(), puller_new(),
+ * for LIBRARY_MOUNT, recover_drafts(); library_start() calls uploader_start(), sealer_start(), cache_start(), watch_start(), backup_start(), puller_new(),
  * control_start() in this order; library_close() stops in reverse, then files_free() and times_free(),
  * which record what is unsaved; the backup stops last, so that it has that too.
  */
@@ -90,6 +92,10 @@ void backup_stop(struct library *lib);
 /* Its thread comes when it is needed. */
 int puller_new(struct library *lib);
 void puller_stop(struct library *lib);
+
+/* Its thread, which keeps the store within its limits, where there is a bucket. */
+int cache_start(struct library *lib);
+void cache_stop(struct library *lib);
 
 /* Its thread, and the socket LIBRARY/control. */
 int control_start(struct library *lib);

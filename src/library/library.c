@@ -168,6 +168,8 @@ int library_start(struct library *lib)
 	if (!err && mount && !library_read_only(lib))
 		err = sealer_start(lib);
 	if (!err && mount)
+		err = cache_start(lib);
+	if (!err && mount)
 		err = watch_start(lib);
 	if (!err && mount)
 		err = backup_start(lib);
@@ -191,6 +193,7 @@ void library_close(struct library *lib)
 	control_stop(lib);
 	puller_stop(lib);
 	watch_stop(lib);
+	cache_stop(lib);
 	sealer_stop(lib);
 	uploader_stop(lib);
 	files_free(lib);

@@ -128,6 +128,9 @@ struct library_settings {
 	int64_t seal_delay_ns;   /* rest between last close and sealing; default 1 s */
 	int64_t sync_every_ns;   /* the log is synced this often; default 5 s */
 	int jobs;                /* hashing threads; default: cores */
+	uint64_t cache_limit;    /* bytes of the store that are in the bucket too; 0: no limit */
+	uint64_t cache_min_free; /* of the disk; UINT64_MAX: by its size */
+	uint64_t cache_edge;     /* bytes at each end of an asset that stay; default 64 KiB */
 	int64_t read_timeout_ns; /* how long a read waits for the bucket; default 30 s */
 	struct s3_settings s3;   /* the bucket behind the library; without a bucket: none */
 	uint64_t upload_limit;   /* bytes/s that uploads may take; 0, the default: all */

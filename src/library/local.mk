@@ -19,6 +19,13 @@ liblibrary_a_SOURCES = \
 	src/library/backup-step.c \
 	src/library/backup.c \
 	src/library/backup.h \
+	src/library/cache-ask.c \
+	src/library/cache-internal.h \
+	src/library/cache-measure.c \
+	src/library/cache-pin.c \
+	src/library/cache-round.c \
+	src/library/cache.c \
+	src/library/cache.h \
 	src/library/check-internal.h \
 	src/library/check-objects.c \
 	src/library/check-places.c \

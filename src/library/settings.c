@@ -21,6 +21,7 @@
 #define SETTINGS_FILE "config"
 
 enum { SETTINGS_JOBS_MAX = 256, SETTINGS_CONNECTIONS_MAX = 256 };
+enum { SETTINGS_EDGE = 64 << 10, SETTINGS_EDGE_MAX = 1 << 20 };
 
 static const char settings_text[] =
 	"# Settings of this machine for this library; read when it is opened.\n"
@@ -39,6 +40,18 @@ static const char settings_text[] =
 	"[log]\n"
 	"# Changes of the tree survive a power cut after at most this time, without fsync.\n"
 	"#sync = 5s\n"
+	"\n"
+	"[cache]\n"
+	"# With a bucket: how much this store may take on the disk beside what is not uploaded "
+	"yet; "
+	"0: no limit.\n"
+	"#limit = 0\n"
+	"# What is fetched leaves this much of the disk free for writing, and for it is evicted; "
+	"default: 5 % of\n"
+	"# the disk, at most 10 GiB.\n"
+	"#min-free = 10GiB\n"
+	"# First and last bytes of each asset that stay when the rest is evicted.\n"
+	"#edge = 64KiB\n"
 	"\n"
 	"[s3]\n"
 	"# The bucket behind the library. Keys are no setting: they are found as the AWS tools "
@@ -274,6 +287,21 @@ static int settings_take_uploads(struct conf *conf, struct library_settings *set
 	return -EINVAL;
 }
 
+static int settings_take_cache(struct conf *conf, struct library_settings *settings,
+			       struct buf *why)
+{
+	int err = conf_size(conf, "cache", "limit", &settings->cache_limit, why);
+
+	if (err >= 0)
+		err = conf_size(conf, "cache", "min-free", &settings->cache_min_free, why);
+	if (err >= 0)
+		err = conf_size(conf, "cache", "edge", &settings->cache_edge, why);
+	if (err < 0 || settings->cache_edge <= SETTINGS_EDGE_MAX)
+		return err;
+	buf_printf(why, SETTINGS_FILE ": cache.edge: at most 1MiB");
+	return -EINVAL;
+}
+
 static int settings_take(struct conf *conf, struct library_settings *settings, struct buf *why)
 {
 	uint64_t jobs = (uint64_t)settings->jobs;
@@ -285,6 +313,8 @@ static int settings_take(struct conf *conf, struct library_settings *settings, s
 		err = conf_u64(conf, "seal", "jobs", SETTINGS_JOBS_MAX, &jobs, why);
 	if (err >= 0)
 		err = conf_duration(conf, "log", "sync", &settings->sync_every_ns, why);
+	if (err >= 0)
+		err = settings_take_cache(conf, settings, why);
 	if (err >= 0)
 		err = conf_duration(conf, "s3", "read-timeout", &settings->read_timeout_ns, why);
 	if (err >= 0)
@@ -313,6 +343,8 @@ int settings_read_config(struct library *lib)
 						   .sync_every_ns = 5 * TIME_NS_PER_S,
 						   .read_timeout_ns = 30 * TIME_NS_PER_S,
 						   .jobs = cores > 0 ? (int)cores : 1,
+						   .cache_min_free = UINT64_MAX,
+						   .cache_edge = SETTINGS_EDGE,
 						   .backup = true };
 	if (!err)
 		err = conf_load(path.data, &conf, &why);

@@ -90,6 +90,7 @@ void tree_add_purge(struct meta_op *op, int64_t ino)
 {
 	META_ADD(op, VERSION_PURGE, META_ANY, 0, META_I(ino));
 	META_ADD(op, XATTR_DELETE_ALL, META_ANY, 0, META_I(ino));
+	META_ADD(op, PIN_DROP, META_ANY, 0, META_I(ino));
 	META_ADD(op, NODE_PURGE, META_ONE, -EBUSY, META_I(ino));
 	META_ADD(op, ORPHAN_DELETE, META_ANY, 0, META_I(ino));
 }

@@ -19,7 +19,7 @@ touch full/file file
 "$GARNER" init "$lib" >/dev/null || fail "init"
 
 # The operands after the library, so that only the library is wrong.
-declare -A rest=([mount]=mnt [stat]=x [pull]=x [mkdir]=x [cp]="x y" [mv]="x y" [rm]=x [history]=x [import]=file [export]="x y")
+declare -A rest=([mount]=mnt [stat]=x [pull]=x [mkdir]=x [cp]="x y" [mv]="x y" [rm]=x [history]=x [evict]=x [unpin]=x [import]=file [export]="x y")
 
 for c in "${commands[@]}"; do
 	gives 0 "usage: garner $c *Options:*--help*" '' "$c" --help

@@ -11,6 +11,7 @@
  *	s3tool keys URL S3-URL    prints the keys below the prefix, a page at most
  *	s3tool put URL S3-URL     stores parts of files: each line of standard input is `KEY OFFSET LENGTH FILE`
  *	s3tool get URL S3-URL KEY prints the object's bytes, up to 16 MiB
+ *	s3tool delete URL S3-URL KEY
  *	s3tool ports COUNT        prints so many ports that nobody listens on
  */
 #include "config.h"
@@ -243,7 +244,10 @@ int main(int argc, char **argv)
 		return put_parts(argv[2], argv[3]);
 	if (argc == 5 && !strcmp(argv[1], "get"))
 		return get(argv[2], argv[3], argv[4]);
+	if (argc == 5 && !strcmp(argv[1], "delete"))
+		return ask(argv[2], argv[3],
+			   (struct s3_request){ .verb = S3_DELETE, .key = argv[4] });
 	fprintf(stderr, "usage: s3tool serve | ports COUNT | bucket URL S3-URL | keys URL S3-URL"
-			" | put URL S3-URL | get URL S3-URL KEY\n");
+			" | put URL S3-URL | get URL S3-URL KEY | delete URL S3-URL KEY\n");
 	return 2;
 }
