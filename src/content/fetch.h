@@ -45,6 +45,12 @@ void fetch_stop(struct content *c);
 /* Records which chunks were fetched so far: on 0 every process finds them. 0, or an error of the disk or of meta_apply(). */
 int fetch_record(struct content *c);
 
+/*
+ * Lets go of the cache blobs of objects that nobody has a view of, after recording what they have, so that they can be evicted. What is fetched of such an object later
+ * goes into another. Waits for the disk.
+ */
+void fetch_let_go(struct content *c);
+
 /* When a reader who begins now is to be told, at the latest (time_mono_ns()). */
 int64_t fetch_deadline_ns(const struct content *c);
 

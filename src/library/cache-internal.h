@@ -51,8 +51,8 @@ struct cache {
 	/* The thread's. */
 	int64_t cursor_ns, cursor_id;
 	int64_t pause_until_ns; /* no round before this; time_mono_ns() */
-	uint64_t free_seen;
-	int64_t measured_ns;
+	uint64_t free_seen, denied_seen;
+	int64_t measured_ns, measuring_ns; /* when last, and how long it took */
 	int logged;
 };
 

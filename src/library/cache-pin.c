@@ -2,6 +2,7 @@
 /* Pins, and evicting what lies at a path. */
 #include "config.h"
 
+#include "content/fetch.h"
 #include "library/cache-internal.h"
 #include "util/time.h"
 
@@ -140,6 +141,7 @@ int cache_evict_below(struct library *lib, struct cache_asker *asker, int64_t in
 	int err = 0;
 
 	*out = (struct cache_result){ 0 };
+	fetch_let_go(lib->content);
 	int got = META_QUERY(lib->meta, EVICT_UNSEALED, cache_count_row, &out->unsealed,
 			     META_I(ino));
 

@@ -10,6 +10,9 @@
 
 #include "library/cache-internal.h"
 
+#include "content/fetch.h"
+#include "content/space.h"
+
 #include <errno.h>
 
 #define CACHE_RESERVE_MAX (UINT64_C(1) << 30)
@@ -100,19 +103,27 @@ static int cache_round_edges(struct cache *c, uint64_t need, struct evict_stats 
 	return err;
 }
 
-static uint64_t cache_reserve(uint64_t limit)
+/* A part of the limit, enough for some chunks where that is possible. */
+static uint64_t cache_reserve(struct library *lib, uint64_t limit)
 {
-	uint64_t part = limit / 8;
+	uint64_t part = limit / 8, chunks = UINT64_C(4) * lib->chunker.max;
 
+	if (part < chunks)
+		part = chunks;
+	if (part > limit / 2)
+		part = limit / 2;
 	return part < CACHE_RESERVE_MAX ? part : CACHE_RESERVE_MAX;
 }
 
-/* One limit: `used` of `limit`. */
-static void cache_need_of(struct cache_need *n, uint64_t used, uint64_t limit, uint64_t reserve)
+/* One limit: `used` of `limit`. `wanted`: someone found no room. */
+static void cache_need_of(struct cache_need *n, uint64_t used, uint64_t limit, uint64_t reserve,
+			  bool wanted)
 {
 	uint64_t room = limit > used ? limit - used : 0;
-	uint64_t over = used > limit ? used - limit : 0;
-	uint64_t soon = room < reserve / 2 || over ? over + reserve - (over ? 0 : room) : 0;
+	uint64_t over = used > limit ? used - limit : 0, soon = 0;
+
+	if (room < reserve / 2 || (wanted && room < reserve))
+		soon = over + reserve - room;
 
 	if (n->soon < soon)
 		n->soon = soon;
@@ -140,15 +151,17 @@ struct cache_need cache_needs(struct cache *c, const struct cache_use *use, uint
 {
 	uint64_t limit = c->lib->settings.cache_limit, min_free = cache_min_free(c->lib);
 	struct cache_need n = { .room = UINT64_MAX };
+	uint64_t denied = space_denied(c->lib->content);
+	bool wanted = denied != c->denied_seen;
 
+	c->denied_seen = denied;
 	if (limit)
-		cache_need_of(&n, use->total_bytes - use->dirty_bytes, limit, cache_reserve(limit));
-	if (min_free) {
-		uint64_t reserve = cache_reserve(min_free);
-
-		/* As though the disk were full beyond what is to stay free. */
-		cache_need_of(&n, min_free, use->free_bytes, reserve);
-	}
+		cache_need_of(&n, use->total_bytes - use->dirty_bytes, limit,
+			      cache_reserve(c->lib, limit), wanted);
+	/* As though all of the disk that is free were the limit, of which so much is used. */
+	if (min_free)
+		cache_need_of(&n, min_free, use->free_bytes, cache_reserve(c->lib, min_free),
+			      wanted);
 	if (relief) {
 		n.soon = n.soon > relief ? n.soon : relief;
 		n.now = n.now > relief ? n.now : relief;
@@ -158,7 +171,10 @@ struct cache_need cache_needs(struct cache *c, const struct cache_use *use, uint
 
 int cache_make_room(struct cache *c, const struct cache_need *n, struct evict_stats *sum)
 {
-	int err = cache_round(c, n->soon, false, sum);
+	int err;
+
+	fetch_let_go(c->lib->content);
+	err = cache_round(c, n->soon, false, sum);
 
 	if (!err && sum->freed_bytes < n->now)
 		err = cache_round_edges(c, n->now, sum);

@@ -20,7 +20,8 @@ enum { CACHE_PAUSE_SHARE = 20 };
 #define CACHE_EVERY_NS (2 * TIME_NS_PER_S)
 #define CACHE_LEAST_NS (100 * TIME_NS_PER_MS)
 #define CACHE_SELDOM_NS (60 * TIME_NS_PER_S)
-#define CACHE_AGAIN_NS (5 * TIME_NS_PER_S) /* after a round in which nothing could go */
+#define CACHE_PAUSE_MAX_NS (30 * TIME_NS_PER_S)
+#define CACHE_AGAIN_NS TIME_NS_PER_S /* after a round in which nothing could go */
 #define CACHE_RELIEF_NS (5 * TIME_NS_PER_S)
 #define CACHE_RELIEF_MORE (UINT64_C(16) << 20) /* beyond what a write wants */
 #define CACHE_CHANGE (UINT64_C(1) << 20)       /* free space that tells of a change */
@@ -75,10 +76,12 @@ static int cache_keep(struct cache *c)
 	struct cache_use use;
 	uint64_t asked, taken = space_taken(c->lib->content);
 	uint64_t relief = cache_take_relief(c, &asked);
+	int64_t begun_ns = time_mono_ns();
 	int err = cache_measure(c->lib, &use);
 
 	if (err)
 		return err;
+	c->measuring_ns = time_mono_ns() - begun_ns;
 	struct cache_need n = cache_needs(c, &use, relief);
 
 	cache_allow(c, taken, &n, 0);
@@ -110,21 +113,20 @@ static bool cache_is_due(struct cache *c, bool wanted, int64_t now_ns)
 	return true;
 }
 
-/* A round, and a pause that is in proportion to what it took. */
+/* A round, and a pause that is in proportion to what looking at the store took. */
 static void cache_run_round(struct cache *c)
 {
-	int64_t begun_ns = time_mono_ns();
 	int err = cache_keep(c);
 
 	if (err && err != c->logged && !cache_stopping(c))
 		log_error("keeping the store within its limits: %s", err_text(err));
 	c->logged = err;
-	int64_t now_ns = time_mono_ns(), pause_ns = (now_ns - begun_ns) * CACHE_PAUSE_SHARE;
+	int64_t now_ns = time_mono_ns(), pause_ns = c->measuring_ns * CACHE_PAUSE_SHARE;
 
 	if (pause_ns < CACHE_LEAST_NS)
 		pause_ns = CACHE_LEAST_NS;
-	if (pause_ns > CACHE_AGAIN_NS)
-		pause_ns = CACHE_AGAIN_NS;
+	if (pause_ns > CACHE_PAUSE_MAX_NS)
+		pause_ns = CACHE_PAUSE_MAX_NS;
 	if (c->pause_until_ns < now_ns + pause_ns)
 		c->pause_until_ns = now_ns + pause_ns;
 }
