@@ -45,8 +45,7 @@ void used_release(struct used_set *s)
 }
 
 /* Without memory, or with very many, it is not noted. */
-static void used_add_locked(struct used_set *s, int64_t object, int64_t now)
-	LOCK_REQUIRES(&s->lock)
+static void used_add_locked(struct used_set *s, int64_t object, int64_t now) LOCK_REQUIRES(&s->lock)
 {
 	struct used_object *o = HASH_COUNT(s->table) < USED_MAX ? calloc(1, sizeof(*o)) : NULL;
 
