@@ -65,7 +65,7 @@ for n in "${names[@]}"; do
 	[ "$(wc -l <"$work/err")" -eq 1 ] || fail "an error of more than one line: $(cat "$work/err")"
 	LC_ALL=C grep -q $'[\x01-\x09\x0b-\x1f\x7f]' "$work/err" && fail "control characters in an error"
 	"$GARNER" stat "$lib" "d/$n" >"$work/out" || fail "stat"
-	check_is "lines of stat" 17 "$(wc -l <"$work/out")"
+	check_is "lines of stat" 18 "$(wc -l <"$work/out")"
 done
 "$GARNER" rm -r "$lib" d || fail "rm"
 "$GARNER" restore "$lib" /d >/dev/null || fail "restore"
