@@ -84,6 +84,10 @@ struct upload {
 	int logged;            /* the error of the metadata that was logged last */
 	bool ending;           /* nothing is begun any more */
 	unsigned window, well; /* well: good answers since the window changed */
+	uint64_t sent_count;   /* requests begun */
+	bool answered;         /* a put was answered */
+	unsigned
+		misses; /* looks in a row that found nothing, of a server that keeps no conditions */
 	int64_t slowed_ns;
 	int64_t landed_ns; /* when an answer came last */
 	unsigned failures; /* in a row */

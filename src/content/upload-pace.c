@@ -54,7 +54,8 @@ int64_t upload_delay_ns(const struct upload *u, const struct upload_item *item)
 
 unsigned upload_window(const struct upload *u)
 {
-	return u->failures ? 1 : u->window;
+	/* Until the first answer shows what the server makes of a condition: that may cost the body. */
+	return u->failures || !u->answered ? 1 : u->window;
 }
 
 static void slow_down(struct upload *u, int64_t now)
@@ -66,6 +67,12 @@ static void slow_down(struct upload *u, int64_t now)
 	u->window = u->window > 1 ? u->window / 2 : 1;
 }
 
+/* Each good answer adds one until it was too much for the first time; then as many as are under way together do. */
+static bool is_time_to_grow(struct upload *u)
+{
+	return !u->slowed_ns || ++u->well >= u->window;
+}
+
 void upload_pace(struct upload *u, const struct upload_item *item)
 {
 	int64_t now = time_mono_ns(), took = now - item->started_ns;
@@ -73,7 +80,7 @@ void upload_pace(struct upload *u, const struct upload_item *item)
 	if (item->err == -EBUSY || item->err == -ETIMEDOUT || took > SLOW_NS) {
 		slow_down(u, now);
 	} else if (!item->err && item->ask != UPLOAD_LOOK && took < QUICK_NS &&
-		   ++u->well >= u->window && u->window < u->params.window) {
+		   u->window < u->params.window && is_time_to_grow(u)) {
 		u->window++;
 		u->well = 0;
 	}

@@ -2,7 +2,7 @@
 /*
  * One item's way to the bucket: its bytes are read and checked, then put on the condition that there are none. Where there are some already their size
  * is asked: a copy that another program cut short must not be taken for ours. A second try puts without condition, since the first may have left what is not
- * right. Small ones do so from the start where the server does not keep conditions itself: to ask first would cost as much as to put.
+ * right.
  */
 #include "config.h"
 
@@ -21,6 +21,8 @@ enum {
 	PLACES_MAX = 8,
 	READ_TRIES = 4, /* content moves between blobs while it is read */
 	LOOK_MIN = 256 * 1024,
+	LOOK_MISSES = 32, /* then only each so-manieth is looked for */
+	LOOK_EACH = 16,
 };
 
 #define LOOK_NS (10 * TIME_NS_PER_S)
@@ -193,6 +195,7 @@ static void submit(struct upload *u, struct upload_item *item)
 			r.sha256 = item->hash.b;
 	}
 	item->started_ns = time_mono_ns();
+	u->sent_count++;
 	take_off(u, item);
 	/* The answer may be there, and written to the item, before this returns. */
 	int err = s3_client_submit(u->client, &r, &item->ticket);
@@ -226,9 +229,19 @@ static void read_failed(struct upload *u, struct upload_item *item, int err)
 	upload_over(u, item, stuck ? UPLOAD_STUCK : UPLOAD_AGAIN);
 }
 
+/*
+ * Where the server keeps conditions, one costs nothing. Else it is asked before: for small ones that is no cheaper than to put them; and where many others were
+ * not there, most of the rest will not be either.
+ */
+static bool is_worth_a_look(const struct upload *u, const struct upload_item *item)
+{
+	if (s3_client_conditional(u->client) != S3_CONDITIONAL_NO)
+		return true;
+	return item->len >= LOOK_MIN && (u->misses < LOOK_MISSES || u->sent_count % LOOK_EACH == 0);
+}
+
 void upload_send(struct upload *u, struct upload_item *item)
 {
-	bool asks = s3_client_conditional(u->client) == S3_CONDITIONAL_NO;
 	int err;
 
 	if (!item->there) {
@@ -243,7 +256,7 @@ void upload_send(struct upload *u, struct upload_item *item)
 	/* A bucket that was away is asked for little first, which shows soon whether it is back. */
 	if (u->failures)
 		item->ask = UPLOAD_LOOK;
-	else if (item->tries || (asks && item->len < LOOK_MIN))
+	else if (item->tries || !is_worth_a_look(u, item))
 		item->ask = UPLOAD_PUT;
 	else
 		item->ask = UPLOAD_PUT_NEW;
@@ -256,11 +269,21 @@ static bool is_ours(const struct upload_item *item)
 	return !item->tries && item->there_bytes == item->len;
 }
 
+static void note_look(struct upload *u, const struct upload_item *item)
+{
+	u->answered = u->answered || item->ask != UPLOAD_LOOK;
+	if (item->ask == UPLOAD_PUT_NEW && item->err == -EEXIST)
+		u->misses = 0;
+	else if (item->ask == UPLOAD_PUT_NEW && !item->err)
+		u->misses++;
+}
+
 static void judge(struct upload *u, struct upload_item *item)
 {
 	bool puts = item->ask != UPLOAD_LOOK;
 
 	upload_pace(u, item);
+	note_look(u, item);
 	if (puts && item->err == -EEXIST && item->ask == UPLOAD_PUT_NEW) {
 		item->ask = UPLOAD_LOOK;
 		submit(u, item);

@@ -18,6 +18,7 @@ enum { UPLOADER_LEAST = 4096, UPLOADER_SHARE = 1 << 20 };
 
 struct uploader {
 	struct upload *upload;
+	bool background;
 	pthread_t thread;
 };
 
@@ -25,7 +26,9 @@ static void *uploader_main(void *arg)
 {
 	struct uploader *up = arg;
 
-	thread_background();
+	/* In a mount others have work to do; elsewhere someone waits for it. */
+	if (up->background)
+		thread_background();
 	upload_run(up->upload);
 	return NULL;
 }
@@ -77,6 +80,7 @@ int uploader_start(struct library *lib)
 	up = calloc(1, sizeof(*up));
 	if (!up)
 		return -ENOMEM;
+	up->background = lib->flags & LIBRARY_MOUNT;
 	err = uploader_make(lib, &up->upload);
 	if (!err)
 		err = thread_start("garner-upload", uploader_main, up, &up->thread);
