@@ -16,13 +16,14 @@
 #include <sys/random.h>
 
 static const char *const verbs[] = {
-	[S3_GET] = "GET",       [S3_STAT] = "GET",  [S3_PUT] = "PUT",
-	[S3_DELETE] = "DELETE", [S3_LIST] = "LIST",
+	[S3_GET] = "GET",   [S3_STAT] = "GET",  [S3_PUT] = "PUT",    [S3_DELETE] = "DELETE",
+	[S3_LIST] = "LIST", [S3_COPY] = "COPY", [S3_BEGIN] = "POST", [S3_END] = "POST",
 };
 
 static bool changes(const struct s3_job *job)
 {
-	return (job->verb == S3_PUT && !job->looking) || job->verb == S3_DELETE;
+	return (job->verb == S3_PUT && !job->looking) || job->verb == S3_DELETE ||
+	       job->verb == S3_COPY || job->verb == S3_END;
 }
 
 /* The region that the answer names, "" if none or the one that was asked for. */
@@ -64,6 +65,9 @@ static struct s3_verdict judge(struct s3_job *job, const struct s3_xml_error *e)
 	/* The caller's own error: a second try would meet it, too. */
 	if (job->http.body_err)
 		return (struct s3_verdict){ job->http.body_err, S3_REMEDY_NONE };
+	/* A copy takes its time, so its answer is begun before it is known what it will be. */
+	if (answer.status == 200 && *e->code)
+		answer.status = 500;
 	v = s3_retry_judge(&answer);
 	/* Stored, but not what was sent: what a condition finds there now may be that. */
 	if (!v.err && job->verb == S3_PUT && !job->looking && *a->checksum &&
@@ -239,7 +243,8 @@ static void reply(struct s3_job *job, int err, const struct s3_xml_error *e)
 			      .code = e->code,
 			      .tries = job->tries,
 			      .text = buf_str(&a->text),
-			      .text_len = a->text.len };
+			      .text_len = a->text.len,
+			      .etag = a->etag };
 
 	say(job, err, e);
 	r.why = buf_str(&job->why);
@@ -260,7 +265,7 @@ void s3_job_done(struct s3_http_job *http)
 	struct s3_verdict v;
 	int64_t start_ns;
 
-	if (!a->err && a->status >= 300)
+	if (!a->err && (a->status >= 300 || job->verb == S3_COPY || job->verb == S3_END))
 		s3_xml_read_error(buf_str(&a->text), a->text.len, &e);
 	job->tries++;
 	if (changes(job) && !http->body_err &&

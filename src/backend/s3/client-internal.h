@@ -25,7 +25,8 @@ struct s3_job {
 	struct s3_http_job http;
 	struct s3_client *client;
 	enum s3_verb verb;
-	char *key, *after;
+	char *key, *after, *upload, *source;
+	unsigned part;
 	unsigned max_keys;
 	s3_done_fn *done;
 	void *arg;

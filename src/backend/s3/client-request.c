@@ -23,7 +23,8 @@ struct draft {
 	struct s3_pair headers[S3_SIGN_PAIRS_MAX], query[S3_SIGN_PAIRS_MAX];
 	size_t header_count, query_count;
 	struct buf base, path, host, from, after, authorization, query_text;
-	char range[2 * NUMBER_LEN + 8], keys[NUMBER_LEN], date[S3_SIGN_DATE_LEN];
+	struct buf source;
+	char range[2 * NUMBER_LEN + 8], keys[NUMBER_LEN], part[NUMBER_LEN], date[S3_SIGN_DATE_LEN];
 };
 
 static void draft_release(struct draft *d)
@@ -35,6 +36,7 @@ static void draft_release(struct draft *d)
 	buf_release(&d->after);
 	buf_release(&d->authorization);
 	buf_release(&d->query_text);
+	buf_release(&d->source);
 }
 
 static void add_header(struct draft *d, const char *name, const char *value)
@@ -102,20 +104,81 @@ static void draft_read(struct s3_job *job, struct draft *d)
 	add_header(d, "range", d->range);
 }
 
-static void draft_put(struct s3_job *job, struct draft *d)
+static void draft_encryption(struct s3_job *job, struct draft *d)
 {
 	const struct s3_settings *s = &job->client->settings;
 
-	job->http.method = "PUT";
-	job->http.body = job->body;
-	job->http.read = job->read;
-	job->http.body_len = job->body_len;
-	add_header(d, "content-type", "application/octet-stream");
-	add_header(d, "x-amz-checksum-sha256", job->checksum);
 	if (s->sse)
 		add_header(d, "x-amz-server-side-encryption", s->sse);
 	if (s->kms_key)
 		add_header(d, "x-amz-server-side-encryption-aws-kms-key-id", s->kms_key);
+}
+
+static void draft_body(struct s3_job *job)
+{
+	job->http.body = job->body;
+	job->http.read = job->read;
+	job->http.body_len = job->body_len;
+}
+
+static void draft_upload(struct s3_job *job, struct draft *d)
+{
+	if (!job->upload)
+		return;
+	add_query(d, "uploadId", job->upload);
+	if (!job->part)
+		return;
+	snprintf(d->part, sizeof d->part, "%u", job->part);
+	add_query(d, "partNumber", d->part);
+}
+
+/* What is copied has the bucket's own name before it, also where that is in the host. */
+static int draft_copy(struct s3_job *job, struct draft *d)
+{
+	CLEANUP_BUF struct buf whole = BUF_INIT;
+	int err = buf_printf(&whole, "/%s/", job->client->settings.bucket);
+
+	job->http.method = "PUT";
+	if (!err)
+		err = add_prefix(job->client, &whole);
+	if (!err)
+		err = buf_add_str(&whole, job->source);
+	if (!err)
+		err = s3_sign_encode(&d->source, buf_str(&whole), false);
+	if (err)
+		return err;
+	add_header(d, "x-amz-copy-source", buf_str(&d->source));
+	if (!job->upload)
+		draft_encryption(job, d);
+	draft_upload(job, d);
+	return 0;
+}
+
+static void draft_post(struct s3_job *job, struct draft *d)
+{
+	job->http.method = "POST";
+	if (job->verb == S3_END) {
+		draft_body(job);
+		add_header(d, "content-type", "application/xml");
+		draft_upload(job, d);
+		return;
+	}
+	add_query(d, "uploads", "");
+	add_header(d, "content-type", "application/octet-stream");
+	draft_encryption(job, d);
+}
+
+/* A part has no checksum of its own: a server wants one of all parts or of none. The signature has its hash. */
+static void draft_put(struct s3_job *job, struct draft *d)
+{
+	job->http.method = "PUT";
+	draft_body(job);
+	add_header(d, "content-type", "application/octet-stream");
+	draft_upload(job, d);
+	if (job->upload)
+		return;
+	add_header(d, "x-amz-checksum-sha256", job->checksum);
+	draft_encryption(job, d);
 	if (job->if_absent && job->client->conditional != S3_CONDITIONAL_NO)
 		add_header(d, "if-none-match", "*");
 }
@@ -127,12 +190,22 @@ static int draft_verb(struct s3_job *job, struct draft *d)
 	job->http.body_len = 0;
 	if (job->verb == S3_LIST)
 		return draft_list(job, d);
-	if (job->verb == S3_PUT && !job->looking)
+	int err = 0;
+
+	if (job->verb == S3_PUT && !job->looking) {
 		draft_put(job, d);
-	else if (job->verb == S3_DELETE)
+	} else if (job->verb == S3_COPY) {
+		err = draft_copy(job, d);
+	} else if (job->verb == S3_BEGIN || job->verb == S3_END) {
+		draft_post(job, d);
+	} else if (job->verb == S3_DELETE) {
 		job->http.method = "DELETE";
-	else
+		draft_upload(job, d);
+	} else {
 		draft_read(job, d);
+	}
+	if (err)
+		return err;
 	return s3_job_path(job->client, job->key, &d->path);
 }
 
@@ -147,7 +220,7 @@ static int sign(struct s3_job *job, struct draft *d)
 				     .region = job->region,
 				     .service = "s3" };
 
-	if (job->verb == S3_PUT && !job->looking)
+	if ((job->verb == S3_PUT || job->verb == S3_END) && !job->looking)
 		r.payload = job->sha256;
 	r.now = time_now_ns() / TIME_NS_PER_S + job->client->skew_s;
 	s3_sign_date(r.now, d->date);

@@ -160,6 +160,8 @@ void s3_job_free(struct s3_job *job)
 	free(job->region);
 	free(job->key);
 	free(job->after);
+	free(job->upload);
+	free(job->source);
 	free(job);
 }
 
@@ -168,7 +170,7 @@ static int hash_body(struct s3_job *job, const struct s3_request *r)
 {
 	uint8_t hash[S3_HASH_LEN];
 
-	if (r->verb != S3_PUT)
+	if (r->verb != S3_PUT && r->verb != S3_END)
 		return 0;
 	if (r->sha256)
 		memcpy(hash, r->sha256, sizeof hash);
@@ -183,7 +185,12 @@ static int copy_texts(struct s3_job *job, const struct s3_request *r)
 {
 	job->key = strdup(r->key);
 	job->after = r->after ? strdup(r->after) : NULL;
-	return job->key && (!r->after || job->after) ? 0 : -ENOMEM;
+	job->upload = r->upload ? strdup(r->upload) : NULL;
+	job->source = r->source ? strdup(r->source) : NULL;
+	return job->key && !job->after == !r->after && !job->upload == !r->upload &&
+			       !job->source == !r->source
+		       ? 0
+		       : -ENOMEM;
 }
 
 static bool is_sound(const struct s3_request *r)
@@ -191,7 +198,9 @@ static bool is_sound(const struct s3_request *r)
 	if (r->verb == S3_GET)
 		return r->into_size > 0 && r->into_size < INT64_MAX &&
 		       r->off <= INT64_MAX - r->into_size;
-	return r->verb != S3_PUT || r->body || (r->read && r->sha256);
+	if (r->verb == S3_COPY)
+		return r->source;
+	return (r->verb != S3_PUT && r->verb != S3_END) || r->body || (r->read && r->sha256);
 }
 
 static int make_job(struct s3_client *c, const struct s3_request *r, struct s3_job **out)
@@ -207,6 +216,7 @@ static int make_job(struct s3_client *c, const struct s3_request *r, struct s3_j
 	*job = (struct s3_job){ .client = c,
 				.verb = r->verb,
 				.max_keys = r->max_keys,
+				.part = r->part,
 				.done = r->done,
 				.arg = r->arg,
 				.body = r->body,

@@ -26,6 +26,10 @@ enum s3_verb {
 	S3_PUT,    /* an object, whole */
 	S3_DELETE, /* also of one that is not there */
 	S3_LIST,   /* a page of keys; the key is where they begin: "chunks/" */
+	S3_COPY,   /* a put of what the server has at `source` */
+	/* An object of several parts: begun (the answer's text has its UploadId), put or copied part by part, and ended with a list of them; or dropped with a DELETE. */
+	S3_BEGIN,
+	S3_END,
 };
 
 /* What came of a request; valid during the callback. */
@@ -36,8 +40,10 @@ struct s3_reply {
 	const char *why;  /* with err: one line that names bucket, key and cause */
 	uint64_t size;    /* GET, STAT: of the whole object */
 	size_t len;       /* GET: bytes in `into` */
-	const char *text; /* LIST: the page, for s3_xml_read_page() */
+	const char *
+		text; /* LIST: the page, for s3_xml_read_page(); BEGIN, COPY: XML, for s3_xml_read_text() */
 	size_t text_len;
+	const char *etag; /* PUT; "": none */
 	unsigned tries;
 };
 
@@ -54,13 +60,17 @@ struct s3_request {
 	void *into;
 	size_t into_size;
 	uint64_t off;
-	/* PUT: the bytes, or who reads them, until done. */
+	/* PUT, END: the bytes, or who reads them, until done. */
 	const void *body;
 	s3_read_fn *read;
 	void *read_arg;
 	uint64_t body_len;
 	const uint8_t *sha256; /* of the body, copied; NULL with `body`: found out here */
 	bool if_absent;        /* -EEXIST when there is one already */
+	/* PUT, COPY: with `upload`, a part of it, from 1 to 10000. END, DELETE: all of it. */
+	const char *upload; /* UploadId; copied; NULL: an object by itself */
+	unsigned part;
+	const char *source; /* COPY: a key below the prefix; copied */
 	/* LIST */
 	const char *after; /* a key below the prefix; NULL: from the first */
 	unsigned max_keys; /* 0: 1000 */

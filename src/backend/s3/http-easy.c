@@ -151,6 +151,7 @@ static void take_header(struct s3_http_answer *a, const char *line, size_t line_
 #define TEXT(name, field)                                                                          \
 	{ name, offsetof(struct s3_http_answer, field),                                            \
 	  sizeof(((struct s3_http_answer *)0)->field) }
+		TEXT("etag", etag),
 		TEXT("x-amz-bucket-region", region),
 		TEXT("x-amz-checksum-sha256", checksum),
 		TEXT("x-amz-request-id", request_id),

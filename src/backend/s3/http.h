@@ -41,7 +41,8 @@ struct s3_http_answer {
 	size_t into_len;   /* bytes in the job's `into` */
 	struct buf text;   /* the body, where it did not go there; cut at S3_HTTP_TEXT_MAX */
 	char checksum[64]; /* x-amz-checksum-sha256 */
-	char region[48];   /* x-amz-bucket-region */
+	char etag[80];
+	char region[48]; /* x-amz-bucket-region */
 	char request_id[96];
 	char trouble[256]; /* with err: what libcurl says of it */
 };

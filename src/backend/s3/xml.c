@@ -28,6 +28,10 @@ struct reader {
 
 	struct s3_xml_error *error;
 
+	const char *wanted; /* an element; NULL: it was found */
+	char *out;
+	size_t out_size;
+
 	s3_xml_key_fn *fn;
 	void *arg;
 	bool is_page; /* the outermost element is ListBucketResult, and it ended */
@@ -214,6 +218,25 @@ void s3_xml_read_error(const char *text, size_t len, struct s3_xml_error *out)
 	*out = (struct s3_xml_error){ .code = "" };
 	if (run(&r, text, len, on_error_start, on_error_end))
 		*out = (struct s3_xml_error){ .code = "" };
+}
+
+static void on_wanted_end(void *arg, const XML_Char *full)
+{
+	struct reader *r = arg;
+
+	if (r->wanted && !strcmp(plain_name(full), r->wanted)) {
+		take(r->out, r->out_size, r);
+		r->wanted = NULL;
+	}
+	buf_reset(&r->text);
+}
+
+int s3_xml_read_text(const char *text, size_t len, const char *name, char *out, size_t size)
+{
+	struct reader r = { .wanted = name, .out = out, .out_size = size };
+	int err = run(&r, text, len, on_error_start, on_wanted_end);
+
+	return err ? err : r.wanted ? -EBADMSG : 0;
 }
 
 /*

@@ -21,6 +21,9 @@ struct s3_xml_error {
 /* Called for each key of a page, decoded; nonzero stops the reading and is returned. */
 typedef int s3_xml_key_fn(void *arg, const char *key, uint64_t size);
 
+/* The text of the first element NAME in OUT, cut where it does not fit. 0; -EBADMSG: there is none, or it is no XML; -ENOMEM. */
+int s3_xml_read_text(const char *text, size_t len, const char *name, char *out, size_t size);
+
 /* Reads the body of an error; what is no such XML leaves all of *OUT "". */
 void s3_xml_read_error(const char *text, size_t len, struct s3_xml_error *out);
 

@@ -194,6 +194,100 @@ static void note_headers(struct server *s, const struct request *r)
 		buf_printf(&s->put_headers, "%s: %s\n", r->headers[i].name, r->headers[i].value);
 }
 
+/* Parts of an object that is not made yet are objects under a key of their own, which a test can look for. */
+static void part_key(char out[512], const char *upload, unsigned part)
+{
+	snprintf(out, 512, "~upload/%s/%05u", upload, part);
+}
+
+static unsigned part_of(const struct request *r)
+{
+	const char *part = server_find(r->parameters, r->parameter_count, "partNumber");
+
+	return part ? (unsigned)strtoul(part, NULL, 10) : 0;
+}
+
+/* The key of "/bucket/key"; keys are kept as they are sent. NULL: another bucket's. */
+static const char *copied_key(const char *source)
+{
+	static const char start[] = "/" SERVER_BUCKET "/";
+
+	return strncmp(source, start, sizeof start - 1) ? NULL : source + sizeof start - 1;
+}
+
+static void copy_object(struct server *s, struct request *r, struct answer *a, const char *key)
+{
+	const char *source = copied_key(
+		server_find(r->headers, r->header_count, "x-amz-copy-source"));
+	const struct object *o = source ? find_object(s, source) : NULL;
+
+	note_headers(s, r);
+	if (!o) {
+		server_error(a, 404, "NoSuchKey", "");
+		return;
+	}
+	free(r->body);
+	r->body = malloc(o->len + 1);
+	memcpy(r->body, o->bytes, o->len);
+	r->body_len = o->len;
+	store_object(s, key, r);
+	buf_add_str(&a->body, "<?xml version=\"1.0\"?><CopyResult><LastModified>x</LastModified>"
+			      "<ETag>&quot;copied&quot;</ETag></CopyResult>");
+}
+
+static void delete_object(struct server *s, struct answer *a, const char *key);
+
+static void drop_upload(struct server *s, struct answer *a, const char *upload)
+{
+	char key[512];
+
+	for (unsigned part = 1; part <= SERVER_PARTS; part++) {
+		part_key(key, upload, part);
+		delete_object(s, a, key);
+	}
+}
+
+/* Puts the listed parts together; all but the last have the size that S3 wants. */
+static void end_upload(struct server *s, struct request *r, struct answer *a, const char *key,
+		       const char *upload)
+{
+	struct request whole = { .body = NULL };
+	const char *at = r->body;
+
+	r->body[r->body_len] = 0;
+	while ((at = strstr(at, "<PartNumber>"))) {
+		const struct object *o;
+		char part[512];
+
+		at += strlen("<PartNumber>");
+		part_key(part, upload, (unsigned)strtoul(at, NULL, 10));
+		o = find_object(s, part);
+		if (!o || (o->len < 5 << 20 && strstr(at, "<PartNumber>"))) {
+			free(whole.body);
+			server_error(a, 400, o ? "EntityTooSmall" : "InvalidPart", "");
+			return;
+		}
+		whole.body = realloc(whole.body, whole.body_len + o->len + 1);
+		memcpy(whole.body + whole.body_len, o->bytes, o->len);
+		whole.body_len += o->len;
+	}
+	store_object(s, key, &whole);
+	drop_upload(s, a, upload);
+	a->status = 200;
+	buf_add_str(&a->body, "<CompleteMultipartUploadResult/>");
+}
+
+static void post_object(struct server *s, struct request *r, struct answer *a, const char *key)
+{
+	const char *upload = server_find(r->parameters, r->parameter_count, "uploadId");
+
+	if (upload)
+		end_upload(s, r, a, key, upload);
+	else
+		buf_add_str(&a->body, "<InitiateMultipartUploadResult xmlns=\"x\"><Key>k</Key>"
+				      "<UploadId>up+1=</UploadId></InitiateMultipartUploadResult>");
+}
+
 static void put_object(struct server *s, struct request *r, struct answer *a, const char *key)
 {
 	const char *told = server_find(r->headers, r->header_count, "x-amz-content-sha256");
@@ -316,17 +410,30 @@ static const char *key_of(const struct request *r, bool *other)
 
 void server_answer(struct server *s, struct request *r, struct answer *a)
 {
+	const char *upload = server_find(r->parameters, r->parameter_count, "uploadId");
 	bool other;
 	const char *key = key_of(r, &other);
+	char part[512];
 
+	if (upload && part_of(r)) {
+		part_key(part, upload, part_of(r));
+		key = part;
+	}
 	if (!is_allowed(s, r, a))
 		return;
 	if (!s->bucket || other)
 		server_error(a, 404, "NoSuchBucket", "");
 	else if (!key)
 		list_objects(s, r, a);
+	else if (!strcmp(r->method, "POST"))
+		post_object(s, r, a, key);
+	else if (!strcmp(r->method, "PUT") &&
+		 server_find(r->headers, r->header_count, "x-amz-copy-source"))
+		copy_object(s, r, a, key);
 	else if (!strcmp(r->method, "PUT"))
 		put_object(s, r, a, key);
+	else if (!strcmp(r->method, "DELETE") && upload)
+		drop_upload(s, a, upload);
 	else if (!strcmp(r->method, "DELETE"))
 		delete_object(s, a, key);
 	else

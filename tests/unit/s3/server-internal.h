@@ -10,7 +10,13 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { SERVER_FAULTS = 8, SERVER_HEADERS = 32, SERVER_CONNECTIONS = 1024, SERVER_PAGE = 250 };
+enum {
+	SERVER_FAULTS = 8,
+	SERVER_HEADERS = 32,
+	SERVER_CONNECTIONS = 1024,
+	SERVER_PAGE = 250,
+	SERVER_PARTS = 20
+};
 
 struct object {
 	char *key;

@@ -503,7 +503,130 @@ START_TEST(a_client_that_nobody_asked)
 }
 END_TEST
 
-UNIT_MAIN("s3/client", 60, objects, what_a_put_says_of_itself, conditions_kept,
+struct part {
+	struct lab *lab;
+	char etag[32], upload[32];
+};
+
+static void note_part(void *arg, const struct s3_reply *reply)
+{
+	struct part *p = arg;
+
+	snprintf(p->etag, sizeof p->etag, "%s", reply->etag);
+	(void)s3_xml_read_text(reply->text, reply->text_len, "ETag", p->etag, sizeof p->etag);
+	(void)s3_xml_read_text(reply->text, reply->text_len, "UploadId", p->upload,
+			       sizeof p->upload);
+}
+
+static int part_call(struct part *p, struct s3_request r)
+{
+	r.done = note_part;
+	r.arg = p;
+	r.deadline_ns = time_mono_ns() + 30 * TIME_NS_PER_S;
+	buf_reset(&p->lab->why);
+	return s3_client_call(p->lab->client, &r, &p->lab->why);
+}
+
+/* A copy by the server, also below a prefix and of a key that has to be encoded; one that fails in the middle of its answer has failed. */
+START_TEST(copies)
+{
+	struct lab lab;
+	struct part p = { .lab = &lab };
+
+	lab_open(&lab);
+	lab.settings.prefix = (free(lab.settings.prefix), strdup("pre fix"));
+	lab_client(&lab, lab_find);
+	ck_assert_int_eq(lab_put(&lab, "a b", "bytes", 5), 0);
+	ck_assert_int_eq(
+		part_call(&p,
+			  (struct s3_request){ .verb = S3_COPY, .key = "to/c", .source = "a b" }),
+		0);
+	ck_assert_str_eq(p.etag, "\"copied\"");
+	ck_assert(lab_holds(&lab, "pre%20fix/to/c", "bytes", 5));
+	ck_assert_int_eq(
+		part_call(&p, (struct s3_request){ .verb = S3_COPY, .key = "d", .source = "none" }),
+		-ENOENT);
+	ck_assert_int_eq(part_call(&p, (struct s3_request){ .verb = S3_COPY, .key = "d" }),
+			 -EINVAL);
+	server_fault(lab.server, (struct fault){ .kind = FAULT_STATUS,
+						 .method = "PUT",
+						 .status = 200,
+						 .code = "InternalError",
+						 .count = 1 });
+	ck_assert_int_eq(
+		part_call(&p, (struct s3_request){ .verb = S3_COPY, .key = "d", .source = "a b" }),
+		0);
+	ck_assert_uint_eq(server_faults(lab.server), 1);
+	server_fault(lab.server, (struct fault){ .kind = FAULT_STATUS,
+						 .method = "PUT",
+						 .status = 200,
+						 .code = "AccessDenied" });
+	ck_assert_int_ne(
+		part_call(&p, (struct s3_request){ .verb = S3_COPY, .key = "e", .source = "a b" }),
+		0);
+	lab_close(&lab);
+}
+END_TEST
+
+START_TEST(parts)
+{
+	static const char list[] =
+		"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>x</ETag></Part>"
+		"<Part><PartNumber>2</PartNumber><ETag>x</ETag></Part></CompleteMultipartUpload>";
+	size_t len = 5 << 20, got = 0;
+	char *bytes = malloc(len + 4);
+	struct lab lab;
+	struct part p = { .lab = &lab };
+
+	lab_open(&lab);
+	memset(bytes, 'x', len);
+	memcpy(bytes + len, "tail", 4);
+	ck_assert_int_eq(lab_put(&lab, "tail", "tail", 4), 0);
+	ck_assert_int_eq(part_call(&p, (struct s3_request){ .verb = S3_BEGIN, .key = "whole" }), 0);
+	ck_assert_str_eq(p.upload, "up+1=");
+	ck_assert_int_eq(part_call(&p, (struct s3_request){ .verb = S3_PUT,
+							    .key = "whole",
+							    .upload = p.upload,
+							    .part = 1,
+							    .body = bytes,
+							    .body_len = len }),
+			 0);
+	ck_assert_str_eq(p.etag, "\"right\"");
+	ck_assert_str_eq(server_put_header(lab.server, "x-amz-checksum-sha256"), "");
+	ck_assert_int_eq(part_call(&p, (struct s3_request){ .verb = S3_COPY,
+							    .key = "whole",
+							    .upload = p.upload,
+							    .part = 2,
+							    .source = "tail" }),
+			 0);
+	ck_assert_ptr_null(server_object(lab.server, "whole", &got));
+	ck_assert_int_eq(part_call(&p, (struct s3_request){ .verb = S3_END,
+							    .key = "whole",
+							    .upload = p.upload,
+							    .body = list,
+							    .body_len = sizeof list - 1 }),
+			 0);
+	ck_assert(lab_holds(&lab, "whole", bytes, len + 4));
+	/* Another is dropped, and nothing of it stays. */
+	ck_assert_int_eq(part_call(&p, (struct s3_request){ .verb = S3_PUT,
+							    .key = "b",
+							    .upload = p.upload,
+							    .part = 3,
+							    .body = bytes,
+							    .body_len = 9 }),
+			 0);
+	ck_assert(lab_holds(&lab, "~upload/up+1=/00003", bytes, 9));
+	ck_assert_int_eq(
+		part_call(&p,
+			  (struct s3_request){ .verb = S3_DELETE, .key = "b", .upload = p.upload }),
+		0);
+	ck_assert_ptr_null(server_object(lab.server, "~upload/up+1=/00003", &got));
+	free(bytes);
+	lab_close(&lab);
+}
+END_TEST
+
+UNIT_MAIN("s3/client", 60, copies, parts, objects, what_a_put_says_of_itself, conditions_kept,
 	  conditions_not_known, conditions_not_known_by_many, below_a_prefix, bucket_in_the_host,
 	  region_of_the_answer, clock_of_the_server, sessions, wrong_keys, streamed_bodies,
 	  many_at_a_time, lists, presigned_urls, a_client_that_nobody_asked)

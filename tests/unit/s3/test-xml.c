@@ -153,4 +153,22 @@ START_TEST(half_a_page)
 }
 END_TEST
 
-UNIT_MAIN("s3/xml", 10, errors, long_errors_are_cut, pages, what_is_no_page, half_a_page)
+START_TEST(one_text)
+{
+	static const char text[] = HEAD "<a:R "
+					"xmlns:a=\"x\"><a:ETag>&quot;1&quot;</a:ETag><ETag>2</"
+					"ETag><Long>123456789</Long></a:R>";
+	char out[8] = "as was";
+
+	ck_assert_int_eq(s3_xml_read_text(text, strlen(text), "ETag", out, sizeof out), 0);
+	ck_assert_str_eq(out, "\"1\"");
+	ck_assert_int_eq(s3_xml_read_text(text, strlen(text), "Long", out, sizeof out), 0);
+	ck_assert_str_eq(out, "1234567");
+	ck_assert_int_eq(s3_xml_read_text(text, strlen(text), "None", out, sizeof out), -EBADMSG);
+	ck_assert_int_eq(s3_xml_read_text(text, 40, "None", out, sizeof out), -EBADMSG);
+	ck_assert_int_eq(s3_xml_read_text("", 0, "ETag", out, sizeof out), -EBADMSG);
+	ck_assert_str_eq(out, "1234567");
+}
+END_TEST
+
+UNIT_MAIN("s3/xml", 10, one_text, errors, long_errors_are_cut, pages, what_is_no_page, half_a_page)
