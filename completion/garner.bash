@@ -21,7 +21,7 @@ declare -gA _garner_options=(
 	[history]='-j --json'
 	[du]='-b --bytes -j --json'
 	[import]='-i --into -m --move -J --jobs -n --dry-run -j --json'
-	[export]='-j --json'
+	[export]='-b --to-bucket -j --json'
 	[evict]='-j --json'
 	[pin]='-j --json'
 	[unpin]=''
@@ -45,6 +45,7 @@ _garner_takes_argument() {
 	backup:-t | backup:--timeout) return 0 ;;
 	recover:-j | recover:--json) ;;
 	recover:--*) return 0 ;;
+	export:-b | export:--to-bucket) return 0 ;;
 	import:-i | import:--into | import:-J | import:--jobs) return 0 ;;
 	esac
 	return 1

@@ -2,6 +2,7 @@
 /* garner export: assets and folders written out of a library. */
 #include "config.h"
 
+#include <errno.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/export-bucket.h"
 #include "agent/export.h"
 #include "cmd.h"
 #include "library/control.h"
@@ -16,10 +18,11 @@
 #include "util/cleanup.h"
 #include "util/err.h"
 
-enum { KEY_JSON = 'j', FLUSH_TIMEOUT_MS = 10000 };
+enum { KEY_JSON = 'j', KEY_BUCKET = 'b', FLUSH_TIMEOUT_MS = 10000 };
 #define SYNC_TIMEOUT "5000" /* ms */
 
 static const struct cmd_option options[] = {
+	{ "to-bucket", KEY_BUCKET, "KEY", "as one object of the library's bucket: exports/KEY" },
 	{ "json", KEY_JSON, NULL, "print the summary as JSON" },
 	{ 0 },
 };
@@ -165,20 +168,88 @@ static int print_stats(const struct export_stats *s, bool json)
 	return CMD_OK;
 }
 
+static int print_object(struct library *lib, const char *key, const struct export_bucket_stats *s,
+			bool json)
+{
+	CLEANUP_BUF struct buf url = BUF_INIT;
+	char size[16], copied[16];
+
+	if (s3_settings_show(&library_settings(lib)->s3, &url) ||
+	    buf_printf(&url, "/" EXPORT_BUCKET_FOLDER "%s", key))
+		return cmd_fail(&cmd_export, NULL, -ENOMEM);
+	if (json)
+		return cmd_print_json(json_pack(
+			"{s:o, s:I, s:I, s:I}", "url", cmd_json_text(buf_str(&url), url.len),
+			"bytes", (json_int_t)s->bytes, "copied_bytes", (json_int_t)s->copied,
+			"parts", (json_int_t)s->parts));
+	cmd_print_name(buf_str(&url), url.len);
+	printf(": %s, of which the server copied %s\n", cmd_size(s->bytes, size),
+	       cmd_size(s->copied, copied));
+	return CMD_OK;
+}
+
+/* One asset as an object in the bucket. An exit code. */
+static int export_object(const struct cmd *cmd, struct library *lib, const char *path,
+			 const char *key, bool json)
+{
+	CLEANUP_BUF struct buf why = BUF_INIT;
+	struct export_bucket_stats stats = { 0 };
+	struct node n;
+	int err = tree_resolve(lib, path, &n);
+
+	if (err)
+		return cmd_fail_path(cmd, lib, path, err);
+	err = export_to_bucket(lib, &n, key, &stats, &why);
+	if (err == -ENODEV && !why.len)
+		return cmd_refuse(cmd, CMD_UNSUPPORTED, library_path(lib),
+				  "the library has no bucket");
+	if (err == -ENODATA)
+		return cmd_refuse(cmd, CMD_FAILED, path,
+				  "it is being written and nothing of it was sealed yet");
+	if (err && why.len)
+		return cmd_refuse(cmd, cmd_exit_of(err), path, "%s", buf_str(&why));
+	return err ? cmd_fail(cmd, path, err) : print_object(lib, key, &stats, json);
+}
+
+static int run_bucket(const struct cmd *cmd, const struct cmd_line *l, const char *to, bool json)
+{
+	struct library *lib;
+	int code;
+
+	if (l->argc != 2)
+		return cmd_usage(cmd, "with --to-bucket one asset is exported, and has no "
+				      "destination besides");
+	if (!*to || *to == '/')
+		return cmd_usage(cmd, "'%s' is no key; wanted for example films/rome.mp4", to);
+	flush_mount(l->argv[0]);
+	lib = cmd_open(cmd, l->argv[0], LIBRARY_RDONLY, &code);
+	if (!lib)
+		return code;
+	code = export_object(cmd, lib, l->argv[1], to, json);
+	library_close(lib);
+	return code;
+}
+
 static int run(const struct cmd *cmd, int argc, char **argv)
 {
 	struct output o = { .cmd = cmd };
+	const char *dest, *to = NULL;
 	struct library *lib;
 	struct cmd_line l;
-	const char *dest;
 	bool json = false;
 	int key, code;
 
 	cmd_begin(&l, cmd, argc, argv);
-	while ((key = cmd_next(&l)) >= 0)
-		json = true;
+	while ((key = cmd_next(&l)) >= 0) {
+		json = json || key == KEY_JSON;
+		to = key == KEY_BUCKET ? l.value : to;
+	}
 	if (key == CMD_STOP)
 		return l.exit;
+	if (to)
+		return run_bucket(cmd, &l, to, json);
+	if (l.argc < 3)
+		return cmd_usage(cmd, "where to? the destination is missing");
 	dest = l.argv[l.argc - 1];
 	if (strcmp(dest, "-") == 0 && l.argc != 3)
 		return cmd_usage(cmd, "only one asset can go to standard output");
@@ -203,7 +274,7 @@ const struct cmd cmd_export = {
 	.operands = "LIBRARY PATH… DESTINATION",
 	.summary = "Write assets and folders out of a library",
 	.options = options,
-	.min_operands = 3,
+	.min_operands = 2,
 	.max_operands = -1,
 	.run = run,
 };

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 noinst_LIBRARIES += libagent.a
 libagent_a_SOURCES = \
+	src/agent/export-bucket.c \
+	src/agent/export-bucket.h \
 	src/agent/export-content.c \
 	src/agent/export-internal.h \
 	src/agent/export.c \

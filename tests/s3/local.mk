@@ -10,3 +10,4 @@ tests_tools_s3tool_LDADD = tests/unit/s3/libserver.a $(S3_LIBS)
 S3_SHELL += tests/s3/test-swift.sh tests/s3/test-faults.sh tests/s3/test-fetch.sh
 S3_SHELL += tests/s3/test-push.sh
 S3_SHELL += tests/s3/test-backup.sh
+S3_SHELL += tests/s3/test-export.sh
