@@ -68,6 +68,7 @@ static inline struct s3_settings backup_unit_settings(const char *url)
 
 	ck_assert_int_eq(s3_settings_url(&s3, "s3://" SERVER_BUCKET "/lib", &why), 0);
 	ck_assert_int_eq(s3_settings_endpoint(&s3, url, &why), 0);
+	buf_release(&why);
 	return s3;
 }
 

@@ -42,7 +42,11 @@ static int work_recover(const char *path, const char *url)
 	struct restore_result result;
 	struct buf why = BUF_INIT;
 
-	return restore_library(path, &s3, &watch, &result, &why) ? 1 : 0;
+	int err = restore_library(path, &s3, &watch, &result, &why);
+
+	s3_settings_release(&s3);
+	buf_release(&why);
+	return err ? 1 : 0;
 }
 
 /* Runs this program as WHAT and kills it after a while; whether it had ended by itself. */
