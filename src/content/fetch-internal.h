@@ -88,6 +88,7 @@ enum fetch_wait_phase { FETCH_WAIT_ADDING, FETCH_WAIT_ARMED, FETCH_WAIT_DUE, FET
 struct fetch_wait {
 	struct fetch *fetch;
 	int64_t deadline_ns;
+	bool brief; /* nobody has waited in vain when it is over */
 	enum fetch_wait_phase phase;
 	int err;
 	size_t left; /* chunks that are not here yet */

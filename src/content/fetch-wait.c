@@ -35,6 +35,11 @@ int fetch_wait_new(struct content *c, int64_t deadline_ns, struct fetch_wait **o
 	return 0;
 }
 
+void fetch_wait_brief(struct fetch_wait *w)
+{
+	w->brief = true;
+}
+
 int fetch_wait_add(struct fetch_wait *w, int64_t chunk, int64_t object, uint64_t at)
 {
 	if (w->count && w->links[w->count - 1].entry->chunk == chunk)
@@ -182,7 +187,7 @@ int fetch_wait_go(struct fetch_wait *w, fetch_done_fn *done, void *arg)
 static void fetch_wait_time_out_locked(struct fetch *f, struct fetch_wait *w)
 	LOCK_REQUIRES(&f->lock)
 {
-	for (size_t i = 0; i < w->count; i++) {
+	for (size_t i = 0; i < w->count && !w->brief; i++) {
 		if (!fetch_is_here(w->links[i].entry))
 			fetch_note_vain_locked(f, w->links[i].entry);
 	}
@@ -218,7 +223,7 @@ void fetch_wait_tell_locked(struct fetch *f)
 	w->phase = FETCH_WAIT_OVER;
 	f->telling++;
 	fetch_unlock(f);
-	if (w->err == -ETIMEDOUT)
+	if (w->err == -ETIMEDOUT && !w->brief)
 		log_error("the bucket did not give what a reader asked for in time");
 	w->done(w->arg, w->err);
 	lock_lock(&f->lock);

@@ -69,6 +69,9 @@ void fetch_status(struct content *c, struct fetch_status *out);
  */
 int fetch_wait_new(struct content *c, int64_t deadline_ns, struct fetch_wait **out);
 
+/* It ends at its deadline to be made anew: who waits goes on waiting. */
+void fetch_wait_brief(struct fetch_wait *w);
+
 /* Adds chunk `chunk`, which is `at` bytes into `object`; its transfer begins. Asks the metadata. 0, -ENOMEM. */
 int fetch_wait_add(struct fetch_wait *w, int64_t chunk, int64_t object, uint64_t at);
 

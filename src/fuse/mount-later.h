@@ -41,7 +41,8 @@ struct mount_call {
 	size_t size;
 	int flags;
 	int64_t deadline_ns; /* of bytes that it has to wait for; 0: it did not wait yet */
-	unsigned awaits;     /* how often it did */
+	unsigned awaits;     /* how often it did without having to */
+	bool interrupted;    /* the program that asks has a signal, of which it need not die */
 };
 
 /*
@@ -52,7 +53,7 @@ void mount_call(struct mount_call *call);
 
 /*
  * For `run`, instead of a reply, when bytes of `file` in [off, off + len) have to be fetched (-EREMOTE): no thread waits for them, and when they are here `run` is called
- * anew, with the call as it is. When they cannot be had in time, or the program that asks is interrupted, an error is replied.
+ * anew, with the call as it is. When they cannot be had in time, or the program that asks is dying, an error is replied.
  */
 void mount_call_await(struct mount_call *call, struct file *file, uint64_t off, uint64_t len);
 

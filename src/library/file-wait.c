@@ -31,6 +31,11 @@ int file_wait_new(struct file *f, uint64_t off, uint64_t len, int64_t *deadline_
 	return rc;
 }
 
+void file_wait_brief(struct fetch_wait *w)
+{
+	fetch_wait_brief(w);
+}
+
 int file_wait_go(struct fetch_wait *w, void (*done)(void *arg, int err), void *arg)
 {
 	return fetch_wait_go(w, done, arg);

@@ -73,6 +73,8 @@ ssize_t file_read_now(struct file *f, void *buf, size_t len, uint64_t off);
 struct fetch_wait;
 int file_wait_new(struct file *f, uint64_t off, uint64_t len, int64_t *deadline_ns,
 		  struct fetch_wait **out);
+/* It ends at its deadline only to be made anew: nobody has waited in vain then. */
+void file_wait_brief(struct fetch_wait *w);
 int file_wait_go(struct fetch_wait *w, void (*done)(void *arg, int err), void *arg);
 void file_wait_cancel(struct fetch_wait *w, int err);
 void file_wait_free(struct fetch_wait *w);

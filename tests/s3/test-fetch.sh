@@ -29,17 +29,22 @@ state() {
 	[[ $("$GARNER" ls -l "$lib" "$2") == *" $1 "* ]] || fail "$2: garner ls does not say $1"
 }
 
-# gets COUNT COMMAND…: the bucket is asked for so many chunks by it.
+# Bytes that came from the bucket so far, in $down.
+count_down() {
+	proxy_does counts >counts
+	down=$(grep -oP '(?<=down )\d+' counts)
+}
+
+# gets LEAST MOST COMMAND…: so many bytes come from the bucket by it.
 gets() {
-	local want=$1 before got
-	shift
-	proxy_does counts >counts
-	before=$(grep -oP '(?<=GET )\d+' counts)
+	local least=$1 most=$2 before
+	shift 2
+	count_down
+	before=$down
 	"$@" >/dev/null || fail "$*"
-	proxy_does counts >counts
-	got=$(grep -oP '(?<=GET )\d+' counts)
-	got=$((${got:-0} - ${before:-0}))
-	[ $got -eq "$want" ] || fail "$*: $got chunks were fetched, wanted $want"
+	count_down
+	[ $((down - before)) -ge "$least" ] && [ $((down - before)) -le "$most" ] ||
+		fail "$*: $((down - before)) bytes were fetched, wanted $least to $most"
 }
 
 sealed() {
@@ -70,8 +75,8 @@ forget
 state remote dir/big
 state remote dir/small1
 state local empty/file
-gets 1 dd if="$mnt/dir/big" bs=64k count=1 status=none
-gets 0 dd if="$mnt/dir/big" bs=64k count=1 status=none
+gets 65536 8400000 dd if="$mnt/dir/big" bs=64k count=1 status=none
+gets 0 65535 dd if="$mnt/dir/big" bs=64k count=1 status=none
 cmp files/big "$mnt/dir/big" || fail "big differs"
 for f in small1 small2 small3 small4 small5; do
 	cmp "files/$f" "$mnt/dir/$f" || fail "$f differs"
@@ -79,7 +84,7 @@ done
 within 10 "$GARNER" pull "$lib" dir/big || fail "garner pull of what is here"
 state local dir/big
 check_library --deep
-gets 0 cat "$mnt/dir/big"
+gets 0 65535 cat "$mnt/dir/big"
 
 # Nobody copies the attribute, and nobody sets it.
 [ -z "$(getfattr -d "$mnt/dir/big" 2>/dev/null)" ] || fail "the attribute is listed"
@@ -94,7 +99,7 @@ printf 'here' | dd of="$mnt/dir/edited" bs=1 seek=5000000 conv=notrunc status=no
 printf 'here' | dd of=files/edited bs=1 seek=5000000 conv=notrunc status=none
 state dirty dir/edited
 check "garner push" "$GARNER" push --wait "$lib"
-gets 0 "$GARNER" cp "$lib" dir/copied dir/again
+gets 0 65535 "$GARNER" cp "$lib" dir/copied dir/again
 check "cp in the mount" cp "$mnt/dir/copied" "$mnt/dir/third"
 cmp files/edited "$mnt/dir/edited" || fail "edited differs"
 cmp files/copied "$mnt/dir/third" || fail "the copy in the mount differs"
@@ -104,7 +109,7 @@ check "garner push" "$GARNER" push --wait "$lib"
 forget
 json '.failed == [] and .files == 10 and .bytes > 35000000' pull --json "$lib" dir
 for f in big edited copied small1 small5; do state local "dir/$f"; done
-gets 0 cat "$mnt"/dir/*
+gets 0 65535 cat "$mnt"/dir/*
 (cd files && sha256sum -- *) >list
 (cd "$mnt/dir" && sha256sum --status -c "$work/list") || fail "what was pulled differs"
 forget
@@ -133,13 +138,35 @@ unmount_library
 "$GARNER" export "$lib" dir/copied copied || fail "garner export from the bucket"
 cmp files/copied copied || fail "what was exported from the bucket differs"
 
+# A program with a timer reads as any other: only who dies of a signal is let go.
+reads_with_timer() {
+	python3 -c 'import signal, sys
+signal.signal(signal.SIGALRM, lambda *args: None)
+signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
+sys.stdout.buffer.write(open(sys.argv[1], "rb").read())
+signal.setitimer(signal.ITIMER_REAL, 0)' "$1"
+}
+mount_library
+forget
+proxy_does slow 4000000
+reads_with_timer "$mnt/dir/copied" | cmp - files/copied || fail "a program with a timer cannot read"
+proxy_does pass
+unmount_library
+
 # Nobody answers: who waits can be interrupted, others go on, and unmounting takes no time.
 mount_library
+forget
 proxy_does blackhole
 cat "$mnt/dir/big" >/dev/null 2>&1 &
 reader=$!
 timeout -s INT 1 cat "$mnt/dir/copied" >/dev/null 2>&1
 [ $? -eq 124 ] || fail "who waits cannot be interrupted"
+SECONDS=0
+reads_with_timer "$mnt/dir/third" >/dev/null 2>&1 &
+sleep 0.5
+kill $!
+wait $!
+[ $SECONDS -lt 8 ] || fail "who has a timer and waits cannot be ended ($SECONDS s)"
 check "ls" timeout 5 ls -lR "$mnt" >/dev/null
 check "writing" timeout 5 cp files/small1 "$mnt/new"
 check "reading what is here" timeout 5 cmp files/small1 "$mnt/new"
