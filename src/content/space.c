@@ -8,7 +8,7 @@
 void space_init(struct space *s)
 {
 	*s = (struct space){ .allowed = UINT64_MAX };
-	lock_init(&s->lock, LOCK_RANK_CONTENT);
+	lock_init(&s->lock, LOCK_RANK_SPACE);
 	lock_cond_init(&s->wish);
 }
 
