@@ -3,15 +3,20 @@
 #include "config.h"
 
 #include "content/view-internal.h"
+#include "util/cleanup.h"
+#include "util/log.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { VIEW_EDGES_MIN = 4 };
 
 struct view_edge {
 	uint64_t start, len, off;
 	int64_t blob;
+	struct hash sum;
 };
 
 /* Edges by start, as they are read; and the runs that come of them. */
@@ -27,8 +32,10 @@ static int view_edge_row(void *arg, const struct meta_row *row)
 {
 	struct view_edges *e = arg;
 	int64_t blob = meta_row_int(row, 2);
+	size_t len;
+	const void *sum = meta_row_bytes(row, 4, &len);
 
-	if (view_plan_lost(e->plan, blob))
+	if (len != HASH_LEN || view_plan_lost(e->plan, blob))
 		return 0;
 	if (e->count == e->cap) {
 		size_t cap = e->cap ? e->cap * 2 : VIEW_EDGES_MIN;
@@ -43,6 +50,46 @@ static int view_edge_row(void *arg, const struct meta_row *row)
 						   .len = (uint64_t)meta_row_int(row, 1),
 						   .blob = blob,
 						   .off = (uint64_t)meta_row_int(row, 3) };
+	memcpy(e->edges[e->count - 1].sum.b, sum, HASH_LEN);
+	return 0;
+}
+
+/* Whether it is what was left: there is a copy in the bucket that would be right. 1, 0 or -ENOMEM. */
+static int view_edge_good(struct content *c, const struct view_edge *edge)
+{
+	CLEANUP_FREE uint8_t *bytes = malloc(edge->len ? edge->len : 1);
+	struct blob *blob = NULL;
+	struct hash got;
+
+	if (!bytes)
+		return -ENOMEM;
+	int err = blobs_get(c->blobs, edge->blob, &blob);
+	ssize_t n = err ? 0 : blob_read(blob, bytes, edge->len, edge->off);
+
+	blob_put(blob);
+	if (n == (ssize_t)edge->len && !hash_data(c->params.algo, bytes, edge->len, &got) &&
+	    hash_equal(&got, &edge->sum))
+		return 1;
+	log_error("blob %" PRId64 " at %" PRIu64
+		  ": the end of an object that was left here is damaged",
+		  edge->blob, edge->off);
+	return 0;
+}
+
+/* Keeps those that are good. */
+static int view_edges_check(struct content *c, struct view_edges *e)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < e->count; i++) {
+		int good = view_edge_good(c, &e->edges[i]);
+
+		if (good < 0)
+			return good;
+		if (good)
+			e->edges[kept++] = e->edges[i];
+	}
+	e->count = kept;
 	return 0;
 }
 
@@ -123,7 +170,10 @@ int view_edges_read(struct content *c, struct view_plan *p)
 	if (!missing)
 		return 0;
 	int got = META_QUERY(c->meta, EDGE_LIST, view_edge_row, &e, META_I(p->object));
-	int err = got < 0 ? got : e.count ? view_edges_apply(&e) : 0;
+	int err = got < 0 ? got : view_edges_check(c, &e);
+
+	if (!err && e.count)
+		err = view_edges_apply(&e);
 
 	if (!err && e.count) {
 		free(p->runs);

@@ -28,4 +28,7 @@ int check_objects(struct check *c);
 /* Chunks against the blobs, and blobs against their rows. */
 int check_places(struct check *c);
 
+/* Edges against their objects and the blobs. */
+int check_edges(struct check *c);
+
 #endif

@@ -132,6 +132,8 @@ static int check_all(struct check *c)
 		err = check_dangling(c);
 	if (!err)
 		err = check_places(c);
+	if (!err)
+		err = check_edges(c);
 	return err;
 }
 

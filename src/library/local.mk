@@ -26,6 +26,8 @@ liblibrary_a_SOURCES = \
 	src/library/cache-round.c \
 	src/library/cache.c \
 	src/library/cache.h \
+	src/library/check-edges.c \
+	src/library/check-edges.c \
 	src/library/check-internal.h \
 	src/library/check-objects.c \
 	src/library/check-places.c \

@@ -67,6 +67,18 @@ places $((all - 16))
 gives 0 '*' '' fsck --deep lib
 whole "fetched again"
 
+# Edges are looked at too, and are no loss.
+edge=$(sqlite3 lib/garner.db "SELECT printf('lib/blobs/%02x/%016x', blob >> 8 & 255, blob) || ' ' || off FROM edge LIMIT 1")
+gives 0 '*' '' fsck --deep lib
+printf '\001\002\003\004\005\006\007\010' | dd of="${edge% *}" bs=1 seek="${edge#* }" conv=notrunc 2>/dev/null
+rm -rf back
+gives 0 '*' '*end of an object*is damaged*' export lib / back
+diff -r source back/source >/dev/null || fail "a damaged edge is shown"
+gives 4 '*its edge at*not what was left*' '*' fsck --deep lib
+gives 1 '*its edge at*' '*' fsck --deep --repair lib
+gives 0 '*' '' fsck --deep lib
+whole "without an edge"
+
 # A bucket that does not answer, and one that has lost what it had: nothing goes.
 gives 0 '' '' unpin lib /source/folder
 tell fail 403 AccessDenied GET
