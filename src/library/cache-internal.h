@@ -46,8 +46,9 @@ struct cache {
 	struct cache_status status;
 	uint64_t relief; /* bytes that writers wait for */
 	uint64_t relief_asked,
-		relief_done;   /* requests so far, and those that a round has heeded; … */
-	uint64_t relief_freed; /* … what that freed */
+		relief_done;      /* requests so far, and those that a round has heeded; … */
+	uint64_t relief_freed;    /* … what that freed */
+	int64_t relief_failed_ns; /* when a writer was not helped last; time_mono_ns() */
 	/* The thread's. */
 	int64_t cursor_ns, cursor_id;
 	int64_t pause_until_ns; /* no round before this; time_mono_ns() */

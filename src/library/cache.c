@@ -22,7 +22,7 @@ enum { CACHE_PAUSE_SHARE = 20 };
 #define CACHE_SELDOM_NS (60 * TIME_NS_PER_S)
 #define CACHE_PAUSE_MAX_NS (30 * TIME_NS_PER_S)
 #define CACHE_AGAIN_NS TIME_NS_PER_S /* after a round in which nothing could go */
-#define CACHE_RELIEF_NS (5 * TIME_NS_PER_S)
+#define CACHE_RELIEF_NS (2 * TIME_NS_PER_S)
 #define CACHE_RELIEF_MORE (UINT64_C(16) << 20) /* beyond what a write wants */
 #define CACHE_CHANGE (UINT64_C(1) << 20)       /* free space that tells of a change */
 
@@ -365,6 +365,11 @@ bool cache_relieve(struct library *lib, uint64_t bytes)
 	if (!c)
 		return false;
 	lock_lock(&c->lock);
+	/* Who asked before was not helped, and little can have changed: nobody waits for the same again. */
+	if (until_ns - c->relief_failed_ns < 2 * CACHE_RELIEF_NS) {
+		lock_unlock(&c->lock);
+		return false;
+	}
 	uint64_t mine = ++c->relief_asked;
 
 	c->relief += bytes + CACHE_RELIEF_MORE;
@@ -375,6 +380,9 @@ bool cache_relieve(struct library *lib, uint64_t bytes)
 	       !lock_cond_wait_until(&c->changed, &c->lock, until_ns))
 		continue;
 	bool relieved = c->relief_done >= mine && c->relief_freed > 0;
+
+	if (!relieved)
+		c->relief_failed_ns = time_mono_ns();
 
 	lock_unlock(&c->lock);
 	return relieved;

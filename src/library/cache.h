@@ -46,7 +46,7 @@ int cache_pinned(struct library *lib, int64_t ino);
 int cache_pins(struct library *lib, int (*fn)(void *arg, int64_t ino, int64_t since_ns), void *arg);
 
 /*
- * A write found no space: has the thread evict, and waits for that, a few seconds at most. True: space came back, and it is worth another try. False at once where
+ * A write found no space: has the thread evict, and waits for that, two seconds at most. True: space came back, and it is worth another try. False at once where
  * nothing is to be had. Any thread without locks.
  */
 bool cache_relieve(struct library *lib, uint64_t bytes);

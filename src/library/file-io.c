@@ -2,6 +2,7 @@
 /* Reading and changing the content of an open file. */
 #include "config.h"
 
+#include "library/cache.h"
 #include "library/file-internal.h"
 
 #include <errno.h>
@@ -73,12 +74,8 @@ ssize_t file_read_now(struct file *f, void *buf, size_t len, uint64_t off)
 	return n;
 }
 
-ssize_t file_write(struct file *f, const void *buf, size_t len, uint64_t off)
+static ssize_t file_write_once(struct file *f, const void *buf, size_t len, uint64_t off)
 {
-	if (file_beyond(off, len))
-		return -EFBIG;
-	if (len == 0)
-		return 0;
 	int rc = file_change_begin(f, false);
 
 	if (rc)
@@ -86,6 +83,19 @@ ssize_t file_write(struct file *f, const void *buf, size_t len, uint64_t off)
 	ssize_t n = draft_write(f->draft, buf, len, off);
 
 	file_change_end(f, n > 0);
+	return n;
+}
+
+ssize_t file_write(struct file *f, const void *buf, size_t len, uint64_t off)
+{
+	if (file_beyond(off, len))
+		return -EFBIG;
+	if (len == 0)
+		return 0;
+	ssize_t n = file_write_once(f, buf, len, off);
+
+	if (n == -ENOSPC && cache_relieve(f->lib, len))
+		n = file_write_once(f, buf, len, off);
 	return n;
 }
 
@@ -121,6 +131,17 @@ int file_truncate(struct file *f, uint64_t size)
 	return rc;
 }
 
+static int file_allocate_once(struct file *f, int mode, uint64_t off, uint64_t len)
+{
+	int rc = file_change_begin(f, false);
+
+	if (rc)
+		return rc;
+	rc = draft_allocate(f->draft, mode, off, len);
+	file_change_end(f, rc == 0);
+	return rc;
+}
+
 int file_allocate(struct file *f, int mode, uint64_t off, uint64_t len)
 {
 	if (len == 0)
@@ -129,12 +150,10 @@ int file_allocate(struct file *f, int mode, uint64_t off, uint64_t len)
 		return -EOPNOTSUPP;
 	if (file_beyond(off, len))
 		return -EFBIG;
-	int rc = file_change_begin(f, false);
+	int rc = file_allocate_once(f, mode, off, len);
 
-	if (rc)
-		return rc;
-	rc = draft_allocate(f->draft, mode, off, len);
-	file_change_end(f, rc == 0);
+	if (rc == -ENOSPC && cache_relieve(f->lib, len))
+		rc = file_allocate_once(f, mode, off, len);
 	return rc;
 }
 
