@@ -3,6 +3,7 @@
 # --enable-fuzzers (and clang) they are libFuzzer's programs instead, and `make check` leaves them alone.
 EXTRA_DIST += tests/fuzz/fuzz.h
 FUZZERS_ALL = \
+	tests/fuzz/fuzz-backup \
 	tests/fuzz/fuzz-conf \
 	tests/fuzz/fuzz-cut \
 	tests/fuzz/fuzz-manifest \
@@ -18,6 +19,9 @@ UNIT_TESTS += $(FUZZERS_ALL)
 endif
 FUZZ_LINK = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 
+tests_fuzz_fuzz_backup_SOURCES = tests/fuzz/fuzz-backup.c $(FUZZ_DRIVER)
+tests_fuzz_fuzz_backup_LDADD = $(LIBRARY_LIBS)
+tests_fuzz_fuzz_backup_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_conf_SOURCES = tests/fuzz/fuzz-conf.c $(FUZZ_DRIVER)
 tests_fuzz_fuzz_conf_LDADD = $(UTIL_LIBS)
 tests_fuzz_fuzz_conf_LDFLAGS = $(FUZZ_LINK)
