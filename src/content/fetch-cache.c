@@ -224,15 +224,32 @@ static bool fetch_keep_bundled_locked(struct fetch *f, struct fetch_entry *e)
 	return true;
 }
 
+/* Space has a lock of its own. */
+static bool fetch_take_space_locked(struct fetch *f, uint64_t size) LOCK_REQUIRES(&f->lock)
+{
+	fetch_unlock(f);
+	bool taken = space_take(f->content, size);
+
+	lock_lock(&f->lock);
+	return taken;
+}
+
+static void fetch_give_space_locked(struct fetch *f, uint64_t size) LOCK_REQUIRES(&f->lock)
+{
+	fetch_unlock(f);
+	space_give(f->content, size);
+	lock_lock(&f->lock);
+}
+
 void fetch_keep_locked(struct fetch *f, struct fetch_entry *e)
 {
 	bool small = e->size <= f->content->params.bundle_limit, kept = false;
 
 	f->keeping++;
-	if (f->params.keep && space_take(f->content, e->size)) {
+	if (f->params.keep && fetch_take_space_locked(f, e->size)) {
 		kept = small ? fetch_keep_bundled_locked(f, e) : fetch_keep_cached_locked(f, e);
 		if (!kept)
-			space_give(f->content, e->size);
+			fetch_give_space_locked(f, e->size);
 	}
 	f->keeping--;
 	if (!kept)
