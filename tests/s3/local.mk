@@ -11,3 +11,4 @@ S3_SHELL += tests/s3/test-swift.sh tests/s3/test-faults.sh tests/s3/test-fetch.s
 S3_SHELL += tests/s3/test-push.sh
 S3_SHELL += tests/s3/test-backup.sh
 S3_SHELL += tests/s3/test-export.sh
+S3_SHELL += tests/s3/test-cache.sh
