@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-enum { WINDOW = 16, WINDOW_FIRST = 4, RECORD_ITEMS = 64 };
+enum { WINDOW = 16, WINDOW_FIRST = 8, RECORD_ITEMS = 64 };
 #define MEMORY_BYTES (UINT64_C(64) << 20)
 #define PAUSE_NS TIME_NS_PER_S
 #define DEADLINE_NS (600 * TIME_NS_PER_S)

@@ -204,7 +204,7 @@ static unsigned rounds(void)
 {
 	const char *text = getenv("GARNER_UPLOAD_KILLS");
 
-	return text ? (unsigned)atoi(text) : 20;
+	return text ? (unsigned)atoi(text) : (20 + unit_stride() - 1) / unit_stride();
 }
 
 /* More to send in each round, sealed while nobody sends. Then a process that is killed as it sends. */
@@ -262,7 +262,7 @@ int main(int argc, char **argv)
 		srunner_run_all(runner, CK_SILENT);
 		return EXIT_FAILURE;
 	}
-	tcase_set_timeout(tcase, 120 + rounds());
+	tcase_set_timeout(tcase, 150 + rounds());
 	tcase_add_loop_test(tcase, passing_faults, 0, 10);
 	tcase_add_test(tcase, a_bucket_that_goes_and_comes);
 	tcase_add_test(tcase, a_hurry_cuts_off_what_hangs);

@@ -107,7 +107,7 @@ static inline struct upload_mark lab_mark(struct lab *lab)
 static inline void lab_wait(struct lab *lab, int wanted)
 {
 	struct upload_mark mark = lab_mark(lab);
-	int64_t until = time_mono_ns() + 30 * TIME_NS_PER_S;
+	int64_t until = time_mono_ns() + 120 * TIME_NS_PER_S;
 	int left;
 
 	while ((left = upload_left(lab->w.meta, &mark)) != wanted && time_mono_ns() < until)
