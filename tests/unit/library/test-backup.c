@@ -8,7 +8,7 @@
 #include "backup-unit.h"
 #include "library/backup.h"
 
-enum { STEPS = 300, FAULT_STEPS = 2, PAGE = 4096 };
+enum { STEPS = 240, FAULT_STEPS = 2, PAGE = 4096 };
 
 static struct backup_ship *begun(struct backup_unit *u)
 {
@@ -130,7 +130,7 @@ START_TEST(follows_the_library)
 	backup_unit_begin(&u, "");
 	struct backup_ship *ship = begun(&u);
 
-	for (unsigned i = 0; i < STEPS; i++) {
+	for (unsigned i = 0; i < STEPS / unit_stride() + 60; i++) {
 		backup_unit_change(u.tree.lib, &u.tree.who, i,
 				   i % 50 ? 1 + backup_unit_dice(&u, 3) : 400);
 		if (backup_unit_dice(&u, 20) == 0)

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { PAGES_MAX = 20000, ROUNDS = 200, SIDE_ROUNDS = 60 };
+enum { PAGES_MAX = 20000, ROUNDS = 160, SIDE_ROUNDS = 60 };
 
 struct copy {
 	struct meta_pages *pages;
@@ -176,7 +176,7 @@ START_TEST(follows)
 	sqlite3 *db = open_raw(&p);
 
 	ck_assert_int_eq(meta_pages_changed(c->pages), 1);
-	for (int i = 0; i < ROUNDS; i++) {
+	for (unsigned i = 0; i < ROUNDS / unit_stride() + 40; i++) {
 		put_some(m, i % 10 ? 4 : 60);
 		ck_assert_int_eq(meta_pages_changed(c->pages), 1);
 		disturb(db);
@@ -220,7 +220,7 @@ START_TEST(follows_another_process)
 	struct copy *c = copy_new(m);
 	pid_t child = meta_test_fork(write_beside, &p);
 
-	for (int i = 0; i < SIDE_ROUNDS; i++) {
+	for (unsigned i = 0; i < SIDE_ROUNDS / unit_stride() + 5; i++) {
 		put_some(m, 3);
 		(void)follow(c);
 		usleep(rnd(10000));
