@@ -20,7 +20,7 @@ enum lock_rank {
 	/* src/content */
 	LOCK_RANK_CONTENT,
 	LOCK_RANK_SPACE, /* the account of what is fetched, asked by who keeps it */
-	LOCK_RANK_CUT, /* one run of the cutter: its buffers and results */
+	LOCK_RANK_CUT,   /* one run of the cutter: its buffers and results */
 	/* src/backend */
 	LOCK_RANK_STORE,
 	LOCK_RANK_META,
