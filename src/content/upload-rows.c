@@ -218,8 +218,6 @@ int upload_record(struct upload *u)
 	meta_op_free(op);
 	if (err)
 		return err;
-	/* What is there may be evicted here. */
-	space_kick(u->content);
 	DL_FOREACH_SAFE(u->over, item, next)
 	{
 		u->recorded += item->kind == UPLOAD_CHUNK &&

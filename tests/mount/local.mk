@@ -45,4 +45,5 @@ MOUNT_SHELL += tests/mount/test-pass.sh
 
 EXTRA_DIST += tests/mount/crowd.py
 MOUNT_SHELL += tests/mount/test-requests.sh
+MOUNT_SHELL += tests/mount/test-room.sh
 THREAD_TESTS += tests/mount/test-requests.sh

@@ -1,0 +1,45 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# A small disk with a bucket behind it: what is written is more than it holds, and each write finds room, for what is in the bucket goes. What the bucket
+# has not yet is never given up for that: then the disk is full.
+. "${top_srcdir:-.}/tests/mount/lib.sh" || exit 1
+. "${top_srcdir:-.}/tests/cli/lib.sh" || exit 1
+. "${top_srcdir:-.}/tests/s3/lib.sh" || exit 1
+trap cleanup EXIT
+s3tool=$(realpath "$s3tool")
+cd "$work" || exit 1
+use_keys AKIATEST a/secret+of=tests
+
+coproc server { exec "$s3tool" serve; }
+# shellcheck disable=SC2154
+read -r endpoint <&"${server[0]}" || exit 1
+
+disk=$work/disk
+mkdir "$disk"
+small_disk 96 "$disk" || { fail "cannot make a loop disk"; finish; }
+lib=$disk/library
+make_library --chunker fixed --chunk-avg 1M --s3 s3://bucket/lib --endpoint "$endpoint"
+# With passthrough the kernel writes by itself, and only what is kept free can be written to; else a write can wait.
+case $MOUNT_MODE in *nopassthrough*) room=0 ;; *) room=24MiB ;; esac
+sed -i "s/^\[cache\]/&\nmin-free = $room/" "$lib/config"
+mount_library
+for i in 1 2 3 4 5 6 7 8; do
+	noise 16 $i >"$mnt/$i" || fail "no room for file $i of 16 MiB"
+	check "push --wait" "$GARNER" push --wait "$lib"
+done
+json '.mount.cache.evicted_bytes > 50000000' status --json "$lib"
+for i in 1 8 3; do
+	noise 16 $i | cmp - "$mnt/$i" || fail "file $i differs"
+done
+
+# Nothing can go that is not sent.
+check "push --pause" "$GARNER" push --pause "$lib"
+for i in 1 2 3 4 5 6 7 8; do
+	head -c 16M /dev/zero | tr '\0' "$i" >"$mnt/new$i" 2>>err || break
+done
+grep -q 'No space left' err || fail "the disk holds more than it can"
+timeout 10 ls -l "$mnt" >/dev/null || fail "ls on a full disk"
+timeout 10 cat "$mnt/new1" | cmp - <(head -c 16M /dev/zero | tr '\0' 1) || fail "what was written first is not there"
+unmount_library
+gives 0 '*' '' fsck "$lib"
+finish
