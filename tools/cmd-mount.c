@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,7 @@
 #include "util/log.h"
 
 #define ANSWER_MS 5000
+#define LARGE_BYTES (256 << 10)
 
 static const struct cmd_option options[] = {
 	{ "foreground", 'f', NULL, "stay in the foreground, log to stderr" },
@@ -107,6 +109,17 @@ static void raise_files(void)
 	}
 }
 
+/*
+ * Chunks on their way to and from a bucket, of some MiB each, go back to the system when they are done with. By itself glibc would raise this limit to what was
+ * freed last, and keep as much as was ever under way.
+ */
+static void give_memory_back(void)
+{
+#ifdef M_MMAP_THRESHOLD
+	(void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
+#endif
+}
+
 static int serve(const struct cmd *cmd, struct serving *s)
 {
 	struct library *lib;
@@ -115,6 +128,7 @@ static int serve(const struct cmd *cmd, struct serving *s)
 	int code, err;
 
 	raise_files();
+	give_memory_back();
 	lib = cmd_open(cmd, s->library,
 		       s->options->read_only ? LIBRARY_RDONLY | LIBRARY_MOUNT : LIBRARY_MOUNT,
 		       &code);

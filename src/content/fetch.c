@@ -17,7 +17,7 @@
 
 enum {
 	FETCH_TRANSFERS = 16,
-	FETCH_MEMORY = 128 << 20,
+	FETCH_MEMORY = 96 << 20,
 	FETCH_TIMEOUT_S = 30,
 	FETCH_PAUSE_US = 200,
 	FETCH_AHEAD_SHARE = 2, /* chunks fetched ahead take this part of the memory at most */

@@ -22,7 +22,7 @@ struct fetch_wait;
 
 struct fetch_params {
 	unsigned transfers;    /* at a time; 0: 16 */
-	uint64_t memory_bytes; /* of chunks under way or kept in memory; 0: 128 MiB */
+	uint64_t memory_bytes; /* of chunks under way or kept in memory; 0: 96 MiB */
 	int64_t timeout_ns;    /* how long a reader waits at most; 0: 30 s */
 	bool keep;             /* in cache blobs; false: this process writes nothing */
 };

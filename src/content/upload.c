@@ -16,7 +16,7 @@
 #include <utlist.h>
 
 enum { WINDOW = 16, WINDOW_FIRST = 8, RECORD_ITEMS = 64 };
-#define MEMORY_BYTES (UINT64_C(64) << 20)
+#define MEMORY_BYTES (UINT64_C(48) << 20)
 #define PAUSE_NS TIME_NS_PER_S
 #define DEADLINE_NS (600 * TIME_NS_PER_S)
 #define RECORD_NS (200 * TIME_NS_PER_MS)

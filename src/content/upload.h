@@ -18,7 +18,7 @@ struct upload;
 /* Zero means the default. */
 struct upload_params {
 	unsigned window;       /* requests at a time at most; 16 */
-	uint64_t memory_bytes; /* of bodies at a time, or one body; 64 MiB */
+	uint64_t memory_bytes; /* of bodies at a time, or one body; 48 MiB */
 	bool small_first;      /* else the oldest first */
 	int64_t pause_ns;    /* after the first failure; doubles, up to 10 or 30 times that; 1 s */
 	int64_t deadline_ns; /* of one request; 10 min */
