@@ -40,7 +40,7 @@ static void pull_fail(struct pull_result *out, int64_t ino, int err)
 /* Whether the asset is here: what there was no room for is not. */
 static int pull_check(struct library *lib, int64_t ino)
 {
-	enum file_state state;
+	enum file_state state = FILE_STATE_LOCAL;
 	struct node n;
 	int err = tree_get(lib, ino, &n);
 

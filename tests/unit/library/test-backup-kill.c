@@ -103,8 +103,8 @@ START_TEST(backup_is_killed)
 		if (i % 3)
 			continue;
 		tree_unit_open(&u.tree);
-		ck_assert_msg(!(err = backup_now(u.tree.lib, false, NULL, &why)), "%d: %s", err,
-			      buf_str(&why));
+		err = backup_now(u.tree.lib, false, NULL, &why);
+		ck_assert_msg(!err, "%d: %s", err, buf_str(&why));
 		backup_unit_same(&u);
 		library_close(u.tree.lib);
 	}
