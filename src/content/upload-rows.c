@@ -344,20 +344,26 @@ int upload_mark(struct meta *m, struct upload_mark *out)
 	return 0;
 }
 
+static int three_row(void *arg, const struct meta_row *row)
+{
+	int64_t *out = arg;
+
+	out[2] = meta_row_int(row, 2);
+	return two_row(arg, row);
+}
+
+/* By one query: between two, what is left may be sent, and what was not there yet would seem to be stuck. */
 int upload_left(struct meta *m, const struct upload_mark *mark)
 {
-	int64_t left[2] = { 0 }, manifest;
-	int err = META_QUERY(m, UPLOAD_LEFT, two_row, left, META_I(mark->chunk),
+	int64_t left[3] = { 0 };
+	int err = META_QUERY(m, UPLOAD_LEFT, three_row, left, META_I(mark->chunk),
 			     META_I(mark->object));
 
 	if (err < 0)
 		return err;
 	if (!left[1])
 		return 0;
-	if (left[0])
-		return 1;
-	err = META_QUERY(m, UPLOAD_LEFT_MANIFESTS, number_row, &manifest, META_I(mark->object));
-	return err < 0 ? err : err ? 1 : 2;
+	return left[0] || left[2] ? 1 : 2;
 }
 
 int upload_object_state(struct meta *m, int64_t object)
