@@ -29,10 +29,16 @@ state() {
 	[[ $("$GARNER" ls -l "$lib" "$2") == *" $1 "* ]] || fail "$2: garner ls does not say $1"
 }
 
-# Bytes that came from the bucket so far, in $down.
+# Bytes that came from the bucket so far, in $down, once no more come: what is fetched ahead goes on for a while.
 count_down() {
-	proxy_does counts >counts
-	down=$(grep -oP '(?<=down )\d+' counts)
+	local before=-1
+	down=0
+	while [ "$down" != "$before" ]; do
+		before=$down
+		sleep 0.3
+		proxy_does counts >counts
+		down=$(grep -oP '(?<=down )\d+' counts)
+	done
 }
 
 # gets LEAST MOST COMMAND…: so many bytes come from the bucket by it.
