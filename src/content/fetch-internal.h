@@ -168,6 +168,10 @@ void fetch_entry_put_locked(struct fetch *f, struct fetch_entry *e) LOCK_REQUIRE
 void fetch_entry_ready_locked(struct fetch *f, struct fetch_entry *e) LOCK_REQUIRES(&f->lock);
 void fetch_entry_fail_locked(struct fetch *f, struct fetch_entry *e, int err)
 	LOCK_REQUIRES(&f->lock);
+/* Takes it out of the table: who asks for the chunk next gets another entry. */
+void fetch_table_drop_locked(struct fetch *f, struct fetch_entry *e) LOCK_REQUIRES(&f->lock);
+/* Has it freed when the lock is given back; nobody has it any more. */
+void fetch_entry_kill_locked(struct fetch *f, struct fetch_entry *e) LOCK_REQUIRES(&f->lock);
 /* Frees the bytes. */
 void fetch_entry_drop_bytes_locked(struct fetch *f, struct fetch_entry *e) LOCK_REQUIRES(&f->lock);
 
