@@ -7,17 +7,7 @@ s3tool=$(realpath "$s3tool")
 cd "$work" || exit 1
 use_keys AKIATEST a/secret+of=tests
 
-coproc server { exec "$s3tool" serve; }
-# shellcheck disable=SC2154
-read -r endpoint <&"${server[0]}" || exit 1
-
-# tell COMMAND…: to the test server, which answers when it is done.
-tell() {
-	local answer
-	echo "$*" >&"${server[1]}"
-	read -r answer <&"${server[0]}"
-	[ "$answer" = ok ] || fail "the test server takes no '$*'"
-}
+serve
 
 keys() {
 	"$s3tool" keys "$endpoint" s3://bucket/lib | grep -oE '(chunks|manifests)/.*' | LC_ALL=C sort

@@ -10,9 +10,7 @@ s3tool=$(realpath "$s3tool")
 cd "$work" || exit 1
 use_keys AKIATEST a/secret+of=tests
 
-coproc server { exec "$s3tool" serve; }
-# shellcheck disable=SC2154
-read -r endpoint <&"${server[0]}" || exit 1
+serve
 
 disk=$work/disk
 mkdir "$disk"

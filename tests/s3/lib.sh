@@ -27,6 +27,21 @@ else
 	trap 'stop_servers; cd /; rm -rf "$work"' EXIT
 fi
 
+# serve: starts the test server of s3tool, which ends with the test; $endpoint is then its address.
+serve() {
+	coproc server { exec "$s3tool" serve; }
+	# shellcheck disable=SC2154
+	read -r endpoint <&"${server[0]}" || exit 1
+}
+
+# tell COMMAND…: to the test server, which answers when it is done.
+tell() {
+	local answer
+	echo "$*" >&"${server[1]}"
+	read -r answer <&"${server[0]}"
+	[ "$answer" = ok ] || fail "the test server takes no '$*'"
+}
+
 # swift DIR: starts Swift; $endpoint and $tls_endpoint are then its addresses without the scheme. DIR/srv.crt is a
 # certificate that no one else knows.
 swift() {
