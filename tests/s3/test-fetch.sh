@@ -149,8 +149,9 @@ reads_with_timer() {
 	python3 -c 'import signal, sys
 signal.signal(signal.SIGALRM, lambda *args: None)
 signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
-sys.stdout.buffer.write(open(sys.argv[1], "rb").read())
-signal.setitimer(signal.ITIMER_REAL, 0)' "$1"
+content = open(sys.argv[1], "rb").read()
+signal.setitimer(signal.ITIMER_REAL, 0) # what is written to a pipe is cut short by signals, too
+sys.stdout.buffer.write(content)' "$1"
 }
 mount_library
 forget
