@@ -64,6 +64,11 @@ check_not() {
 	if "$@"; then fail "$text (it succeeded: $*)"; fi
 }
 
+# quietly COMMAND…: what it says is not shown. To redirect check itself would hide what that says, too.
+quietly() {
+	"$@" >/dev/null 2>&1
+}
+
 # check_is TEXT WANTED GOT
 check_is() {
 	[ "$2" = "$3" ] || fail "$1: wanted '$2', got '$3'"

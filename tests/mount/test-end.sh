@@ -60,7 +60,7 @@ check_some busy
 
 write_some killed
 kill_daemon
-check_not "a dead mount answers" stat "$mnt/killed" 2>/dev/null
+check_not "a dead mount answers" quietly stat "$mnt/killed"
 mount_library
 check_some killed
 
