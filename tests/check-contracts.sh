@@ -45,12 +45,10 @@ check_headers() {
 
 # check_heads FILE…: prints each file without licence line or head comment.
 check_heads() {
-	local file
-	for file in "$@"; do
-		sed -n 1p "$file" | grep -q 'SPDX-License-Identifier: GPL-3.0-or-later' ||
-			echo "$file:1: no SPDX line"
-		sed -n 2p "$file" | grep -q '^/\*' || echo "$file:2: no head comment"
-	done
+	awk '
+	FNR == 1 && !/SPDX-License-Identifier: GPL-3.0-or-later/ { print FILENAME ":1: no SPDX line" }
+	FNR == 2 && !/^\/\*/ { print FILENAME ":2: no head comment" }
+	FNR == 2 { nextfile }' "$@"
 }
 
 # expect COUNT TEXT: the text of a header has that many bare prototypes.
