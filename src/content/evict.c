@@ -35,12 +35,22 @@ static void evict_tell_lost(const struct evict_item *it, size_t count)
 		  count, name);
 }
 
+static void evict_add_lost(const struct evict_item *it, struct meta_op *op)
+{
+	struct meta_value chunk = META_I(it->chunk), now = META_I(time_now_ns());
+
+	META_ADD(op, EVICT_LOST, META_ANY, 0, chunk);
+	META_ADD(op, EVICT_LOST_OBJECTS, META_ANY, 0, chunk);
+	META_ADD(op, EVICT_LOST_QUEUE, META_ANY, 0, chunk, now);
+	META_ADD(op, EVICT_LOST_MANIFESTS, META_ANY, 0, chunk, now);
+}
+
 /* Chunks that the bucket does not have are to be sent again. */
 static int evict_take_answers(struct evict *e, const struct evict_ask *asks, struct meta_op *op)
 {
-	const struct evict_item *lost = NULL;
+	const struct evict_item *last = NULL;
 	int64_t object = 0;
-	size_t ask = 0;
+	size_t ask = 0, lost = 0;
 
 	meta_op_reset(op);
 	for (size_t i = 0; i < e->count; i++) {
@@ -52,11 +62,9 @@ static int evict_take_answers(struct evict *e, const struct evict_ask *asks, str
 		int there = asks[ask - 1].there;
 
 		if (there == 0 && !evict_same_chunk(e, i)) {
-			lost = it;
-			META_ADD(op, EVICT_LOST, META_ANY, 0, META_I(it->chunk));
-			META_ADD(op, EVICT_LOST_QUEUE, META_ANY, 0, META_I(it->chunk),
-				 META_I(time_now_ns()));
-			e->stats->lost++;
+			last = it;
+			lost++;
+			evict_add_lost(it, op);
 		}
 		if (there < 0 && it->object != object) {
 			object = it->object;
@@ -64,8 +72,9 @@ static int evict_take_answers(struct evict *e, const struct evict_ask *asks, str
 		}
 		it->stays = there != 1;
 	}
-	if (lost)
-		evict_tell_lost(lost, meta_op_count(op) / 2);
+	e->stats->lost += lost;
+	if (last)
+		evict_tell_lost(last, lost);
 	return evict_apply(e, op);
 }
 

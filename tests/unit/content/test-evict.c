@@ -2,6 +2,7 @@
 /* content/evict.h: what the bucket has goes, and nothing else does. */
 #include "config.h"
 
+#include "content/upload.h"
 #include "evict-unit.h"
 #include "util/cleanup.h"
 
@@ -269,6 +270,7 @@ START_TEST(the_bucket_is_asked_first)
 
 	world_open(&w);
 	data = sent(&w, &a, 7);
+	sql_run(&w, "UPDATE object SET remote = 1");
 	struct evict_stats stats = evict_with(&w, &a, &p);
 
 	ck_assert_uint_eq(bucket.asked, (size_t)places(&w));
@@ -279,6 +281,9 @@ START_TEST(the_bucket_is_asked_first)
 	stats = evict_with(&w, &a, &p);
 	ck_assert_uint_eq(stats.lost, (size_t)places(&w));
 	ck_assert_int_eq(sql_number(&w, "SELECT sum(remote) FROM chunk"), 0);
+	/* What consists of such chunks is not there either: uploading until all of them were sent again. */
+	ck_assert_int_eq(upload_object_state(w.meta, a.object), 0);
+	ck_assert_int_eq(sql_number(&w, "SELECT count(*) FROM upload WHERE kind = 2"), 1);
 	asset_is(&w, &a, data, LEN);
 	send_all(&w);
 	bucket.there = 1;
