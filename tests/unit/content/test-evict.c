@@ -294,6 +294,54 @@ START_TEST(the_bucket_is_asked_first)
 }
 END_TEST
 
+struct pinning {
+	struct world *world;
+	int64_t ino;
+};
+
+static void ask_and_pin(void *arg, struct evict_ask *asks, size_t count)
+{
+	const struct pinning *p = arg;
+	char sql[100];
+
+	snprintf(sql, sizeof(sql), "INSERT INTO pin VALUES (%lld, 1)", (long long)p->ino);
+	sql_run(p->world, sql);
+	for (size_t i = 0; i < count; i++)
+		asks[i].there = 1;
+}
+
+/* A pin holds from when it was made, also while the bucket is being asked; of all who have a chunk. */
+START_TEST(what_is_pinned_meanwhile_stays)
+{
+	struct world w;
+	struct asset a, b;
+	uint8_t *data;
+
+	world_open(&w);
+	data = sent(&w, &a, 11);
+	asset_of(&w, &b, data, LEN / 2);
+	send_all(&w);
+	struct pinning other = { &w, b.ino }, own = { &w, a.ino };
+	struct evict_params p = {
+		.edge = EDGE, .before_ns = INT64_MAX, .ask = ask_and_pin, .arg = &other
+	};
+	int64_t all = places(&w);
+
+	evict_with(&w, &a, &p);
+	asset_is(&w, &b, data, LEN / 2);
+	ck_assert_int_lt(places(&w), all);
+	asset_remove(&w, &b);
+	asset_of(&w, &b, data, LEN);
+	sql_run(&w, "DELETE FROM pin");
+	p.arg = &own;
+	evict_with(&w, &a, &p);
+	asset_is(&w, &a, data, LEN);
+	evict_check(&w);
+	free(data);
+	world_close(&w);
+}
+END_TEST
+
 /* What of the content is here reads as it should; how much that is. */
 static uint64_t here(struct world *w, const struct asset *a, const uint8_t *data)
 {
@@ -459,5 +507,5 @@ END_TEST
 
 UNIT_MAIN("evict", 60, what_the_bucket_has_goes, what_the_bucket_has_not_stays, what_is_open_stays,
 	  what_a_draft_lies_over_stays, what_is_pinned_stays, what_another_needs_stays,
-	  the_bucket_is_asked_first, edges_stay, edges_of_all_who_share, bundles_lose_what_goes,
-	  space_is_taken_as_long_as_there_is_some)
+	  the_bucket_is_asked_first, what_is_pinned_meanwhile_stays, edges_stay,
+	  edges_of_all_who_share, bundles_lose_what_goes, space_is_taken_as_long_as_there_is_some)
