@@ -120,34 +120,53 @@ static void evict_leave_open(struct evict *e)
 	}
 }
 
-/* Whether the chunk goes from that blob. */
-static bool evict_goes(const struct evict *e, int64_t chunk, int64_t blob)
+/* The chunk at that blob, if it goes from there, else NULL. */
+static const struct evict_item *evict_going(const struct evict *e, int64_t chunk, int64_t blob)
 {
 	for (size_t i = 0; i < e->count; i++) {
 		if (e->items[i].chunk == chunk && e->items[i].blob == blob)
-			return !e->items[i].stays;
+			return e->items[i].stays ? NULL : &e->items[i];
 	}
-	return false;
+	return NULL;
 }
 
-/* One edge, with the sum of its bytes as they are now. What cannot be read is no edge. */
-static int evict_put_edge(struct evict *e, const struct evict_edge *edge, struct meta_op *op)
+/* Reads the whole chunk: 1, and they are its bytes; 0: not, or they cannot be read; or an error. */
+static int evict_read_chunk(struct content *c, const struct evict_item *it, uint8_t *bytes)
 {
-	CLEANUP_FREE uint8_t *bytes = malloc(edge->len);
-	struct content *c = e->content;
 	struct blob *blob = NULL;
+	struct hash hash;
+
+	if (blobs_get(c->blobs, it->blob, &blob))
+		return 0;
+	ssize_t got = blob_read(blob, bytes, it->size, it->at);
+
+	blob_put(blob);
+	if (got != (ssize_t)it->size)
+		return 0;
+	int err = hash_data(c->params.algo, bytes, it->size, &hash);
+
+	if (!err && !hash_equal(&hash, &it->hash))
+		log_error("blob %" PRId64 " at %" PRIu64
+			  ": a damaged chunk; it is evicted whole, for the bucket has it",
+			  it->blob, it->at);
+	return err ? err : hash_equal(&hash, &it->hash);
+}
+
+/* One edge of a chunk that goes, with the sum of its bytes. Of what is damaged there is none: its sum would call it good. */
+static int evict_put_edge(struct evict *e, const struct evict_edge *edge,
+			  const struct evict_item *it, struct meta_op *op)
+{
+	CLEANUP_FREE uint8_t *bytes = malloc(it->size);
+	struct content *c = e->content;
 	struct hash sum;
 
 	if (!bytes)
 		return -ENOMEM;
-	if (blobs_get(c->blobs, edge->blob, &blob))
-		return 0;
-	ssize_t got = blob_read(blob, bytes, edge->len, edge->off);
+	int good = evict_read_chunk(c, it, bytes);
 
-	blob_put(blob);
-	if (got != (ssize_t)edge->len)
-		return 0;
-	int err = hash_data(c->params.algo, bytes, edge->len, &sum);
+	if (good != 1)
+		return good;
+	int err = hash_data(c->params.algo, bytes + (edge->off - it->at), edge->len, &sum);
 
 	if (err)
 		return err;
@@ -161,8 +180,11 @@ static int evict_put_edges(struct evict *e, struct meta_op *op)
 	int err = 0;
 
 	for (size_t i = 0; i < e->edge_count && !err; i++) {
-		if (evict_goes(e, e->edges[i].chunk, e->edges[i].blob))
-			err = evict_put_edge(e, &e->edges[i], op);
+		const struct evict_edge *edge = &e->edges[i];
+		const struct evict_item *it = evict_going(e, edge->chunk, edge->blob);
+
+		if (it)
+			err = evict_put_edge(e, edge, it, op);
 	}
 	return err;
 }

@@ -414,6 +414,35 @@ START_TEST(edges_stay)
 }
 END_TEST
 
+/* What is damaged here is no edge, or its sum would call it good from then on. */
+START_TEST(what_is_damaged_is_no_edge)
+{
+	struct world w;
+	struct asset a;
+	uint8_t *data;
+
+	world_open(&w);
+	data = sent(&w, &a, 10);
+	CLEANUP_BUF struct buf path = BUF_INIT;
+
+	ck_assert_int_eq(blobs_path(w.blobs, home_of(&w, &a), &path), 0);
+	int fd = open(buf_str(&path), O_WRONLY);
+	uint8_t wrong = data[100] ^ 1;
+
+	ck_assert_int_eq(pwrite(fd, &wrong, 1, 100), 1);
+	close(fd);
+	evict_one(&w, &a, EDGE);
+	ck_assert_int_eq(places(&w), 0);
+	/* The other end is as good as it was. */
+	uint64_t left = here(&w, &a, data);
+
+	ck_assert(left >= EDGE && left < 2 * EDGE);
+	evict_check(&w);
+	free(data);
+	world_close(&w);
+}
+END_TEST
+
 /* A chunk that goes with one object leaves the edges of all that begin or end in it; and edges go with their object. */
 START_TEST(edges_of_all_who_share)
 {
@@ -508,4 +537,5 @@ END_TEST
 UNIT_MAIN("evict", 60, what_the_bucket_has_goes, what_the_bucket_has_not_stays, what_is_open_stays,
 	  what_a_draft_lies_over_stays, what_is_pinned_stays, what_another_needs_stays,
 	  the_bucket_is_asked_first, what_is_pinned_meanwhile_stays, edges_stay,
-	  edges_of_all_who_share, bundles_lose_what_goes, space_is_taken_as_long_as_there_is_some)
+	  what_is_damaged_is_no_edge, edges_of_all_who_share, bundles_lose_what_goes,
+	  space_is_taken_as_long_as_there_is_some)
