@@ -39,8 +39,7 @@ int backup_ship_new(const struct backup_ship_params *params, struct backup_ship 
 void backup_ship_free(struct backup_ship *s);
 
 /*
- * Finds out whose backup it is and what the bucket has. With TAKE_OVER a new epoch is begun where another machine had the last. Once, before the first step. 0; -EEXIST: it is
- * another's, backup_ship_why() says whose; an error of s3_client_submit(), after which it may be called again.
+ * Finds out whose backup it is and what the bucket has. With TAKE_OVER a new epoch is begun where another machine had the last. Once, before the first step. 0; -EEXIST: it is another's, backup_ship_why() says whose; an error of s3_client_submit(), after which it may be called again.
  */
 int backup_ship_begin(struct backup_ship *s, bool take_over);
 
@@ -49,7 +48,8 @@ bool backup_ship_due(struct backup_ship *s);
 
 /*
  * Sends what has changed: 1 when something was sent, 0 when nothing had changed; then the bucket has the database as it was when it was called, or later. An error of s3_client_submit() or
- * meta_query(); it may be called again. -EEXIST: someone else has taken the backup over; for good. Whether that is so is looked at once a minute, and, with SURE, now.
+ * meta_query(); -EAGAIN: several tries were in vain; it may be called again. -EEXIST: someone else has taken the backup over; for good. Whether
+ * that is so is looked at once a minute, and, with SURE, now.
  */
 int backup_ship_step(struct backup_ship *s, bool sure);
 

@@ -382,22 +382,21 @@ static int step_made_send(struct backup_ship *s, struct step_made *made)
 int backup_ship_step(struct backup_ship *s, bool sure)
 {
 	struct step_made made = { 0 };
-	int err = 0;
+	int err = 0, tries = 0;
 
 	if (!s->begun)
 		return -EINVAL;
 	buf_reset(&s->bucket.why);
 	if (sure || time_mono_ns() - s->owner_ns >= STEP_OWNER_NS)
 		err = step_owner(s);
-	for (int i = 0; i < STEP_TRIES && !err; i++) {
+	if (err)
+		return backup_ship_failed(s, err);
+	do {
 		made.level = s->merge ? 0 : backup_merge_due(s, &made.from);
 		err = step_make(s, &made);
 		if (!err)
 			err = step_made_send(s, &made);
 		step_made_free(&made);
-		if (err != -EAGAIN)
-			break;
-		err = 0;
-	}
+	} while (err == -EAGAIN && ++tries < STEP_TRIES);
 	return err < 0 ? backup_ship_failed(s, err) : err;
 }

@@ -376,6 +376,41 @@ START_TEST(one_process_at_a_time)
 }
 END_TEST
 
+/* Numbers that are all taken: that is no backup. */
+START_TEST(a_step_that_cannot_be_made_is_told)
+{
+	struct backup_unit u;
+	struct backup_bucket b;
+	struct buf body = BUF_INIT;
+	char key[64];
+
+	backup_unit_begin(&u, "");
+	struct backup_ship *ship = begun(&u);
+
+	ck_assert_int_eq(backup_ship_step(ship, false), 1);
+	backup_bucket_init(&b, backup_unit_client(server_url(u.server)));
+	ck_assert_int_eq(backup_bucket_get(&b, "meta/00000001/000000000001-000000000000-0000-0001",
+					   1 << 20, &body),
+			 0);
+	for (unsigned i = 2; i < 7; i++) {
+		snprintf(key, sizeof(key), "meta/00000001/%012x-%012x-0000-0001", i, 1);
+		ck_assert_int_eq(backup_bucket_put(&b, key, body.data, body.len, false), 0);
+	}
+	backup_unit_change(u.tree.lib, &u.tree.who, 1, 5);
+	ck_assert_int_eq(backup_ship_step(ship, false), -EAGAIN);
+	for (unsigned i = 2; i < 7; i++) {
+		snprintf(key, sizeof(key), "meta/00000001/%012x-%012x-0000-0001", i, 1);
+		ck_assert_int_eq(backup_bucket_delete(&b, key), 0);
+	}
+	ck_assert_int_eq(backup_ship_step(ship, false), 1);
+	backup_unit_same(&u);
+	buf_release(&body);
+	backup_bucket_release(&b);
+	backup_ship_free(ship);
+	backup_unit_end(&u);
+}
+END_TEST
+
 static enum backup_mood mood(struct library *lib)
 {
 	struct backup_status st;
@@ -419,4 +454,5 @@ END_TEST
 
 UNIT_MAIN("backup", 120, segments_come_back, keys_are_read_as_they_are_written, follows_the_library,
 	  the_database_may_fall_back, a_server_that_goes_wrong, who_waits_can_be_cut_short,
-	  segments_that_are_lost_or_damaged, two_owners, one_process_at_a_time, a_mount_backs_up)
+	  segments_that_are_lost_or_damaged, two_owners, one_process_at_a_time, a_mount_backs_up,
+	  a_step_that_cannot_be_made_is_told)
