@@ -271,8 +271,13 @@ static int begin_config(struct backup_ship *s)
 int backup_ship_begin(struct backup_ship *s, bool take_over)
 {
 	struct uuid run;
-	int err = begin_own(s, take_over);
+	int err;
 
+	/* Its numbers may be others' in what begins now. */
+	backup_segment_free(s->merge);
+	s->merge = NULL;
+	s->clean = s->begun = false;
+	err = begin_own(s, take_over);
 	if (!err) {
 		err = begin_resume(s);
 		/* Of a copy of this library: it has our claim, too. */

@@ -39,7 +39,7 @@ int backup_ship_new(const struct backup_ship_params *params, struct backup_ship 
 void backup_ship_free(struct backup_ship *s);
 
 /*
- * Finds out whose backup it is and what the bucket has. With TAKE_OVER a new epoch is begun where another machine had the last. Once, before the first step. 0; -EEXIST: it is another's, backup_ship_why() says whose; an error of s3_client_submit(), after which it may be called again.
+ * Finds out whose backup it is and what the bucket has; what was being merged is left. With TAKE_OVER a new epoch is begun where another machine had the last. Once, before the first step. 0; -EEXIST: it is another's, backup_ship_why() says whose; an error of s3_client_submit(), after which it may be called again.
  */
 int backup_ship_begin(struct backup_ship *s, bool take_over);
 

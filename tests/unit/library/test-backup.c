@@ -411,6 +411,45 @@ START_TEST(a_step_that_cannot_be_made_is_told)
 }
 END_TEST
 
+/* A segment of one epoch that was on its way when another began does not come into that. */
+START_TEST(what_was_on_its_way_is_left)
+{
+	struct backup_unit u;
+	struct backup_bucket b;
+	struct backup_ship_facts facts = { .merging = false };
+	struct buf claim = BUF_INIT;
+
+	backup_unit_begin(&u, "");
+	struct backup_ship *ship = begun(&u);
+
+	for (unsigned i = 0; !facts.merging; i++) {
+		backup_unit_change(u.tree.lib, &u.tree.who, i, 1);
+		ck_assert_int_eq(backup_ship_step(ship, false), 1);
+		if (!i) {
+			while (backup_ship_merge(ship) > 0)
+				continue;
+		}
+		backup_ship_facts(ship, &facts);
+	}
+	/* Another one's claim. */
+	backup_bucket_init(&b, backup_unit_client(server_url(u.server)));
+	ck_assert_int_eq(backup_bucket_get(&b, "meta/claims/00000001", 1 << 20, &claim), 0);
+	ck_assert_int_eq(backup_bucket_put(&b, "meta/claims/00000002", claim.data, claim.len, true),
+			 0);
+	backup_unit_change(u.tree.lib, &u.tree.who, 100, 5);
+	ck_assert_int_eq(backup_ship_step(ship, true), -EEXIST);
+	ck_assert_int_eq(backup_ship_begin(ship, true), 0);
+	ck_assert_int_eq(backup_ship_step(ship, false), 1);
+	while (backup_ship_merge(ship) > 0)
+		continue;
+	backup_unit_same(&u);
+	buf_release(&claim);
+	backup_bucket_release(&b);
+	backup_ship_free(ship);
+	backup_unit_end(&u);
+}
+END_TEST
+
 static enum backup_mood mood(struct library *lib)
 {
 	struct backup_status st;
@@ -455,4 +494,4 @@ END_TEST
 UNIT_MAIN("backup", 120, segments_come_back, keys_are_read_as_they_are_written, follows_the_library,
 	  the_database_may_fall_back, a_server_that_goes_wrong, who_waits_can_be_cut_short,
 	  segments_that_are_lost_or_damaged, two_owners, one_process_at_a_time, a_mount_backs_up,
-	  a_step_that_cannot_be_made_is_told)
+	  a_step_that_cannot_be_made_is_told, what_was_on_its_way_is_left)
