@@ -39,16 +39,20 @@ int backup_ship_new(const struct backup_ship_params *params, struct backup_ship 
 void backup_ship_free(struct backup_ship *s);
 
 /*
- * Finds out whose backup it is and what the bucket has; what was being merged is left. With TAKE_OVER a new epoch is begun where another machine had the last. Once, before the first step. 0; -EEXIST: it is another's, backup_ship_why() says whose; an error of s3_client_submit(), after which it may be called again.
+ * Finds out whose backup it is and what the bucket has; what was being merged is left. With TAKE_OVER a new epoch is begun where another machine had the last. Before the first step, and again
+ * where that is said. 0; -EEXIST: it is another's, backup_ship_why() says whose; an error of s3_client_submit(), after which it may be called again.
  */
 int backup_ship_begin(struct backup_ship *s, bool take_over);
+
+/* False before backup_ship_begin(), and when a step could not write down what it had sent: then it is to be called again. */
+bool backup_ship_begun(const struct backup_ship *s);
 
 /* Whether there may be something to send. Quick. */
 bool backup_ship_due(struct backup_ship *s);
 
 /*
  * Sends what has changed: 1 when something was sent, 0 when nothing had changed; then the bucket has the database as it was when it was called, or later. An error of s3_client_submit() or
- * meta_query(); -EAGAIN: several tries were in vain; it may be called again. -EEXIST: someone else has taken the backup over; for good. Whether
+ * meta_query(); -EAGAIN: several tries were in vain; it may be called again, where backup_ship_begun() still says so. -EEXIST: someone else has taken the backup over; for good. Whether
  * that is so is looked at once a minute, and, with SURE, now.
  */
 int backup_ship_step(struct backup_ship *s, bool sure);

@@ -50,6 +50,11 @@ void backup_ship_facts(const struct backup_ship *s, struct backup_ship_facts *ou
 					   .merging = s->merge || s->clean };
 }
 
+bool backup_ship_begun(const struct backup_ship *s)
+{
+	return s->begun;
+}
+
 bool backup_ship_due(struct backup_ship *s)
 {
 	return s->scan || s->changed_count || meta_pages_changed(s->pages) != 0;

@@ -158,6 +158,7 @@ static int backup_round(struct backup *b, bool asked, bool take_over)
 	b->begun = !err;
 	if (!err)
 		err = backup_ship_step(b->ship, asked);
+	b->begun = b->begun && backup_ship_begun(b->ship);
 	if (err != -EEXIST)
 		return err;
 	/* Whose it is has to be found out again, and what the bucket has; at once by who may take it over. */

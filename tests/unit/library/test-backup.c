@@ -5,6 +5,9 @@
  */
 #include "config.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 #include "backup-unit.h"
 #include "library/backup.h"
 
@@ -491,7 +494,56 @@ START_TEST(a_mount_backs_up)
 }
 END_TEST
 
+/* A setting of more pages than are written down at a time, and fewer than a part of a segment has. */
+static void change_many_pages(struct library *lib)
+{
+	enum { LEN = 6 << 20 };
+	char *text = malloc(LEN);
+	struct meta_op *op = meta_op_new();
+
+	memset(text, 'x', LEN);
+	META_ADD(op, SETTING_SET, META_ONE, 0, META_T("large", 5), META_T(text, LEN));
+	ck_assert_int_eq(meta_apply(lib->meta, op), 0);
+	meta_op_free(op);
+	free(text);
+}
+
+static void wait_for_mood(struct library *lib, enum backup_mood wanted)
+{
+	int64_t until = time_mono_ns() + 30 * TIME_NS_PER_S;
+
+	while (mood(lib) != wanted && time_mono_ns() < until)
+		usleep(1000);
+	ck_assert_int_eq(mood(lib), wanted);
+}
+
+/* What cannot be written down for want of space is made up for once there is some. */
+START_TEST(a_full_disk_is_got_over)
+{
+	struct backup_unit u;
+	struct library *mount;
+	struct rlimit before, small;
+
+	backup_unit_begin(&u, "");
+	ck_assert_int_eq(library_open(u.tree.path, LIBRARY_MOUNT, &mount), 0);
+	ck_assert_int_eq(library_start(mount), 0);
+	wait_for_mood(mount, BACKUP_CURRENT);
+	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
+	small = before;
+	small.rlim_cur = BACKUP_STATE_HEAD;
+	signal(SIGXFSZ, SIG_IGN);
+	change_many_pages(mount);
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
+	wait_for_mood(mount, BACKUP_FAILING);
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
+	wait_for_mood(mount, BACKUP_CURRENT);
+	backup_unit_same(&u);
+	library_close(mount);
+	backup_unit_end(&u);
+}
+END_TEST
+
 UNIT_MAIN("backup", 120, segments_come_back, keys_are_read_as_they_are_written, follows_the_library,
 	  the_database_may_fall_back, a_server_that_goes_wrong, who_waits_can_be_cut_short,
 	  segments_that_are_lost_or_damaged, two_owners, one_process_at_a_time, a_mount_backs_up,
-	  a_step_that_cannot_be_made_is_told, what_was_on_its_way_is_left)
+	  a_step_that_cannot_be_made_is_told, what_was_on_its_way_is_left, a_full_disk_is_got_over)
