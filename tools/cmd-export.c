@@ -203,6 +203,9 @@ static int export_object(const struct cmd *cmd, struct library *lib, const char 
 	if (err == -ENODEV && !why.len)
 		return cmd_refuse(cmd, CMD_UNSUPPORTED, library_path(lib),
 				  "the library has no bucket");
+	if (err == -EISDIR)
+		return cmd_refuse(cmd, CMD_FAILED, path,
+				  "a folder; one asset at a time becomes an object");
 	if (err == -ENODATA)
 		return cmd_refuse(cmd, CMD_FAILED, path,
 				  "it is being written and nothing of it was sealed yet");
