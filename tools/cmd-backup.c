@@ -291,7 +291,9 @@ static int run_recover(const struct cmd *cmd, int argc, char **argv)
 	if (err)
 		return cmd_usage(cmd, "'%s': %s", l.argv[0],
 				 why.len ? buf_str(&why) : err_text(err));
-	return recover(cmd, l.argv[1], &s3, json);
+	/* The likeliest mistakes, told at once and before anything is made. */
+	code = cmd_s3_check(cmd, &s3, false);
+	return code ? code : recover(cmd, l.argv[1], &s3, json);
 }
 
 static const struct cmd_option recover_options[] = {

@@ -140,7 +140,7 @@ static int make(const struct cmd *cmd, const char *path, struct library_params *
 	code = cmd_s3_complete(cmd, s3);
 	if (!code && s3->bucket) {
 		p->s3 = s3;
-		code = cmd_s3_check(cmd, s3);
+		code = cmd_s3_check(cmd, s3, true);
 	}
 	if (code)
 		return code;

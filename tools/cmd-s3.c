@@ -104,11 +104,12 @@ static int exit_of(int err)
 	}
 }
 
-static int probe(const struct cmd *cmd, const struct s3_settings *s3, struct s3_client *client)
+static int probe(const struct cmd *cmd, const struct s3_settings *s3, struct s3_client *client,
+		 bool write)
 {
 	CLEANUP_BUF struct buf name = BUF_INIT;
 	struct s3_probe p;
-	int err = s3_probe_run(client, true, time_mono_ns() + CHECK_S * TIME_NS_PER_S, &p);
+	int err = s3_probe_run(client, write, time_mono_ns() + CHECK_S * TIME_NS_PER_S, &p);
 	int code = err ? exit_of(err) : CMD_OK;
 
 	cmd_s3_show(s3, &name);
@@ -119,7 +120,7 @@ static int probe(const struct cmd *cmd, const struct s3_settings *s3, struct s3_
 	return code;
 }
 
-int cmd_s3_check(const struct cmd *cmd, const struct s3_settings *s3)
+int cmd_s3_check(const struct cmd *cmd, const struct s3_settings *s3, bool write)
 {
 	struct s3_settings quick = *s3;
 	struct s3_client *client;
@@ -130,7 +131,7 @@ int cmd_s3_check(const struct cmd *cmd, const struct s3_settings *s3)
 	err = s3_client_new(&quick, s3_credentials_find, &client);
 	if (err)
 		return cmd_fail(cmd, "S3", err);
-	code = probe(cmd, s3, client);
+	code = probe(cmd, s3, client, write);
 	s3_client_free(client);
 	return code;
 }

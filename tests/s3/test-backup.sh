@@ -79,7 +79,9 @@ touch full/file
 gives 1 '' '*not empty*' recover s3://box/lib full "$at"
 gives 1 '' '*there is a library already*' recover s3://box/lib third "$at"
 gives 3 '' '*no backup*' recover s3://box/nothing fourth "$at"
-[ ! -e fourth ] || fail "a recovery without a backup leaves something behind"
+gives 3 '' '*make the bucket first*' recover s3://nobox/lib fourth "$at"
+AWS_SECRET_ACCESS_KEY=wrong gives 7 '' '*the secret key is not*' recover s3://box/lib fourth "$at"
+[ ! -e fourth ] || fail "a recovery that cannot be leaves something behind"
 gives 2 '' "*'box'*" recover box fifth
 
 # kill -9 while it is recovered, until it comes through.
