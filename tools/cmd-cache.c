@@ -18,7 +18,7 @@ enum { KEY_JSON = 'j' };
 
 /* The same figures, of this process or of the mount. */
 struct evicted {
-	uint64_t evicted, freed_bytes, pinned, open, unsent, unanswered, lost;
+	uint64_t evicted, freed_bytes, pinned, open, unsent, unanswered, small, lost;
 };
 
 static void add_stats(struct evicted *sum, const struct cache_result *r)
@@ -29,6 +29,7 @@ static void add_stats(struct evicted *sum, const struct cache_result *r)
 	sum->open += r->stats.open;
 	sum->unsent += r->stats.unsent + r->unsealed;
 	sum->unanswered += r->stats.unanswered;
+	sum->small += r->stats.small;
 	sum->lost += r->stats.lost;
 }
 
@@ -45,6 +46,7 @@ static void add_answer(struct evicted *sum, const json_t *answer)
 	sum->open += number(answer, "open");
 	sum->unsent += number(answer, "unsent");
 	sum->unanswered += number(answer, "unanswered");
+	sum->small += number(answer, "small");
 	sum->lost += number(answer, "lost");
 }
 
@@ -73,12 +75,13 @@ static int print_evicted(const struct evicted *e, bool json)
 
 	if (json)
 		return cmd_print_json(json_pack(
-			"{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "evicted", (json_int_t)e->evicted,
-			"freed_bytes", (json_int_t)e->freed_bytes, "pinned", (json_int_t)e->pinned,
-			"open", (json_int_t)e->open, "unsent", (json_int_t)e->unsent, "unanswered",
-			(json_int_t)e->unanswered, "lost", (json_int_t)e->lost));
-	printf("evicted %llu contents, gave back %s\n", (unsigned long long)e->evicted,
-	       cmd_size(e->freed_bytes, freed));
+			"{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "evicted",
+			(json_int_t)e->evicted, "freed_bytes", (json_int_t)e->freed_bytes, "pinned",
+			(json_int_t)e->pinned, "open", (json_int_t)e->open, "unsent",
+			(json_int_t)e->unsent, "unanswered", (json_int_t)e->unanswered, "small",
+			(json_int_t)e->small, "lost", (json_int_t)e->lost));
+	printf("evicted %llu %s, gave back %s\n", (unsigned long long)e->evicted,
+	       e->evicted == 1 ? "content" : "contents", cmd_size(e->freed_bytes, freed));
 	return CMD_OK;
 }
 
@@ -89,8 +92,11 @@ static void tell_kept(uint64_t count, const char *why)
 			why);
 }
 
+/* What is small stays by design, and is told where nothing else would say why so little went. */
 static int tell_all_kept(const struct evicted *e)
 {
+	if (!e->evicted)
+		tell_kept(e->small, "no larger than the two ends that always stay ([cache] edge)");
 	tell_kept(e->pinned, "pinned");
 	tell_kept(e->open, "open, mapped, or changed since they were sealed");
 	tell_kept(e->unsent, "not in the bucket yet ('garner push --wait' waits for that)");

@@ -206,8 +206,10 @@ int evict_plan(struct evict *e, int64_t object)
 	if (got <= 0)
 		return got;
 	e->stats->objects++;
-	if (!e->params->edges_too && st.size <= 2 * e->params->edge)
+	if (!e->params->edges_too && st.size <= 2 * e->params->edge) {
+		e->stats->small++;
 		return 0;
+	}
 	if (st.drafted || view_open_has(&e->content->views, object)) {
 		e->stats->open++;
 		return 0;

@@ -43,6 +43,7 @@ struct evict_stats {
 	uint64_t freed_bytes; /* on the disk */
 	/* Objects of which something stays, each counted once, for the first of the reasons. */
 	uint64_t pinned, open, unsent, unanswered;
+	uint64_t small; /* objects that are no longer than their two edges, and stay for that */
 	uint64_t
 		lost; /* chunks that the bucket turned out not to have: they are to be sent again */
 };

@@ -127,6 +127,7 @@ void cache_sum(struct evict_stats *sum, const struct evict_stats *more)
 	sum->open += more->open;
 	sum->unsent += more->unsent;
 	sum->unanswered += more->unanswered;
+	sum->small += more->small;
 	sum->lost += more->lost;
 }
 

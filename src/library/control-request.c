@@ -370,13 +370,13 @@ static int control_evict_done(struct library *lib, struct control_job *job, stru
 		const struct evict_stats *st = &r.stats;
 
 		err = control_answer(job,
-				     json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "ok", 1,
-					       "evicted", (json_int_t)st->evicted, "freed_bytes",
-					       (json_int_t)st->freed_bytes, "pinned",
+				     json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+					       "ok", 1, "evicted", (json_int_t)st->evicted,
+					       "freed_bytes", (json_int_t)st->freed_bytes, "pinned",
 					       (json_int_t)st->pinned, "open", (json_int_t)st->open,
 					       "unsent", (json_int_t)(st->unsent + r.unsealed),
-					       "unanswered", (json_int_t)st->unanswered, "lost",
-					       (json_int_t)st->lost),
+					       "unanswered", (json_int_t)st->unanswered, "small",
+					       (json_int_t)st->small, "lost", (json_int_t)st->lost),
 				     out);
 	} else {
 		err = control_result(job, err, out);

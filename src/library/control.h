@@ -15,7 +15,7 @@
  *   {"do":"backup"}  answered when the bucket has the metadata as it is now; "take_over": true (optional) where another machine's
  *                    backup is no obstacle, "timeout_ms" (optional). "why": what is wrong, with an error
  *   {"do":"evict","ino":N}  answered when what may go of the asset, or of all below the folder, is evicted: "evicted" contents, "freed_bytes", and how many
- *                    stay because they are "pinned", "open", "unsent" or "unanswered" for; "lost" chunks
+ *                    stay because they are "pinned", "open", "unsent" or "unanswered" for, or "small"; "lost" chunks
  *   {"do":"poke"}    answered when the journal up to now was read and the kernel's caches follow it
  *
  * Answers have "ok": true, or false with "error" (text) and "errno" (the negative error). One

@@ -51,7 +51,9 @@ gives 1 '' '*a folder above it is pinned*' unpin lib /source/folder/pinned
 gives 1 '' '*is not pinned*' unpin lib /source/large
 
 # The pinned folder stays, the rest goes but for its ends.
-gives 1 'evicted 1 contents*' '*1 pinned*' evict lib /
+gives 1 'evicted 1 content,*' '*1 pinned*' evict lib /
+gives 0 'evicted 0 contents*' '*stays here: 1 no larger than*' evict lib /source/folder/small
+json '.small == 1 and .evicted == 0' evict --json lib /source/folder/small
 places $((all - 16))
 [ "$(sqlite3 'file:lib/garner.db?mode=ro' 'SELECT sum(length) FROM edge')" -eq 131072 ] || fail "edges"
 gives 0 '*' '' fsck --deep lib
@@ -82,7 +84,7 @@ jq -e '.lost == 1 and .evicted == 1 and .unanswered == 0' out.json >/dev/null ||
 places $((all - 31))
 gives 0 '' '' push --wait lib
 "$s3tool" keys "$endpoint" s3://bucket/lib | grep -q "$chunk" || fail "the lost chunk is not sent again"
-gives 0 'evicted 1 contents*' '' evict lib /source/folder/pinned /source/folder/same
+gives 0 'evicted 1 content,*' '' evict lib /source/folder/pinned /source/folder/same
 whole "all of it"
 
 # A pin goes with its asset.
