@@ -148,12 +148,9 @@ static int run_evict(const struct cmd *cmd, int argc, char **argv)
 	struct library *lib;
 	struct cmd_line l;
 	bool json = false, here = false;
-	int key, code, kept;
+	int code, kept;
 
-	cmd_begin(&l, cmd, argc, argv);
-	while ((key = cmd_next(&l)) >= 0)
-		json = true;
-	if (key == CMD_STOP)
+	if (!cmd_begin_json(&l, cmd, argc, argv, &json))
 		return l.exit;
 	lib = cmd_open(cmd, l.argv[0], LIBRARY_RDONLY, &code);
 	if (!lib)
@@ -262,12 +259,9 @@ static int run_pins(const struct cmd *cmd, int argc, char **argv, pin_action *ac
 	struct library *lib;
 	struct cmd_line l;
 	bool json = false;
-	int key, code;
+	int code;
 
-	cmd_begin(&l, cmd, argc, argv);
-	while ((key = cmd_next(&l)) >= 0)
-		json = true;
-	if (key == CMD_STOP)
+	if (!cmd_begin_json(&l, cmd, argc, argv, &json))
 		return l.exit;
 	if (json && l.argc > 1)
 		return cmd_usage(cmd, "--json is for the list of pins, without a PATH");

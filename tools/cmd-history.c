@@ -112,12 +112,9 @@ static int run(const struct cmd *cmd, int argc, char **argv)
 	struct cmd_line l;
 	struct library *lib;
 	bool json = false;
-	int key, code, err;
+	int code, err;
 
-	cmd_begin(&l, cmd, argc, argv);
-	while ((key = cmd_next(&l)) >= 0)
-		json = true;
-	if (key == CMD_STOP)
+	if (!cmd_begin_json(&l, cmd, argc, argv, &json))
 		return l.exit;
 	lib = cmd_open(cmd, l.argv[0], LIBRARY_RDONLY, &code);
 	if (!lib)

@@ -336,12 +336,9 @@ static int run_stat(const struct cmd *cmd, int argc, char **argv)
 	struct library *lib;
 	json_t *all = NULL;
 	bool json = false;
-	int key, code;
+	int code;
 
-	cmd_begin(&l, cmd, argc, argv);
-	while ((key = cmd_next(&l)) >= 0)
-		json = true;
-	if (key == CMD_STOP)
+	if (!cmd_begin_json(&l, cmd, argc, argv, &json))
 		return l.exit;
 	cmd_record_mount(l.argv[0]);
 	lib = cmd_open(cmd, l.argv[0], LIBRARY_RDONLY, &code);

@@ -191,12 +191,8 @@ static int run(const struct cmd *cmd, int argc, char **argv)
 	struct pull p = { .cmd = cmd };
 	struct cmd_line l;
 	bool json = false;
-	int key;
 
-	cmd_begin(&l, cmd, argc, argv);
-	while ((key = cmd_next(&l)) >= 0)
-		json = true;
-	if (key == CMD_STOP)
+	if (!cmd_begin_json(&l, cmd, argc, argv, &json))
 		return l.exit;
 	p.path = l.argv[0];
 	p.mounted = is_mounted(p.path);

@@ -275,12 +275,9 @@ static int run_status(const struct cmd *cmd, int argc, char **argv)
 	struct report r;
 	json_t *s3;
 	bool json = false;
-	int key, code;
+	int code;
 
-	cmd_begin(&l, cmd, argc, argv);
-	while ((key = cmd_next(&l)) >= 0)
-		json = true;
-	if (key == CMD_STOP)
+	if (!cmd_begin_json(&l, cmd, argc, argv, &json))
 		return l.exit;
 	lib = cmd_open(cmd, l.argv[0], LIBRARY_RDONLY, &code);
 	if (!lib)

@@ -122,6 +122,17 @@ int cmd_next(struct cmd_line *l)
 	return key;
 }
 
+bool cmd_begin_json(struct cmd_line *l, const struct cmd *cmd, int argc, char **argv, bool *json)
+{
+	int key;
+
+	cmd_begin(l, cmd, argc, argv);
+	*json = false;
+	while ((key = cmd_next(l)) >= 0)
+		*json = true;
+	return key == CMD_END;
+}
+
 int cmd_usage(const struct cmd *cmd, const char *format, ...)
 {
 	va_list args;

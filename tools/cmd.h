@@ -61,6 +61,8 @@ void cmd_begin(struct cmd_line *l, const struct cmd *cmd, int argc, char **argv)
  * CMD_STOP after --help or a mistake, which was told on stderr.
  */
 int cmd_next(struct cmd_line *l);
+/* The whole of it for a command without options but --json: whether that was given. False: end with l->exit. */
+bool cmd_begin_json(struct cmd_line *l, const struct cmd *cmd, int argc, char **argv, bool *json);
 /* Tells a mistake of usage on stderr; returns CMD_USAGE. */
 int cmd_usage(const struct cmd *cmd, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
