@@ -33,10 +33,24 @@ struct pick {
 	int64_t last;
 };
 
+/* Whether it is on its way: where that is slow its lease may be over before it is. */
+static bool is_aloft(const struct upload *u, enum upload_kind kind, int64_t target)
+{
+	const struct upload_item *item;
+
+	DL_FOREACH (u->aloft, item) {
+		if (item->kind == kind && item->target == target)
+			return true;
+	}
+	return false;
+}
+
 static void pick_take(struct pick *p, int64_t target)
 {
 	struct content *c = p->u->content;
 
+	if (is_aloft(p->u, p->kind, target))
+		return;
 	META_ADD(p->op, UPLOAD_TAKE, META_ANY, 0, META_I(p->now), META_I(p->horizon),
 		 META_I(p->kind), META_I(target), CONTENT_OWNER(c), META_I(p->until));
 	p->taken++;

@@ -2,6 +2,7 @@
 /* content/upload.h: what is sent, once, by whomever; what is not sent; order, pauses, memory. Faults: test-upload-fault. */
 #include "config.h"
 
+#include "evict-unit.h"
 #include "upload-unit.h"
 #include "util/cleanup.h"
 
@@ -250,6 +251,40 @@ START_TEST(a_pause_holds)
 }
 END_TEST
 
+/* Where the way is slow a lease ends before what was taken with it is over: it is not sent a second time meanwhile. */
+START_TEST(what_is_under_way_is_not_taken)
+{
+	struct asset asset, more;
+	struct lab lab;
+
+	lab_open(&lab);
+	lab.stall_s = 60;
+	lab_fill(&lab, &asset, 1, LEN / 4, 21);
+	unsigned left = (unsigned)lab_backlog(&lab).chunks - 1;
+
+	ck_assert(left > 0 && left < 8);
+	server_fault(lab.server, (struct fault){ .kind = FAULT_HANG, .method = "PUT", .skip = 1 });
+	lab_start(&lab);
+	while (server_faults(lab.server) < left)
+		usleep(1000);
+	sql_run(&lab.w, "UPDATE upload SET until_ns = 1 WHERE owner IS NOT NULL");
+	int64_t over = sql_number(&lab.w, "SELECT count(*) FROM upload WHERE until_ns = 1");
+
+	lab_fill(&lab, &more, 1, 1000, 121);
+	upload_kick(lab.upload, false);
+	while (server_faults(lab.server) <= left)
+		usleep(1000);
+	ck_assert_int_eq(sql_number(&lab.w, "SELECT count(*) FROM upload WHERE until_ns = 1"),
+			 over);
+	lab_stop(&lab);
+	server_heal(lab.server);
+	lab_start(&lab);
+	lab_wait(&lab, 0);
+	lab_check(&lab, &asset, 1);
+	lab_close(&lab);
+}
+END_TEST
+
 /* As much at a time as is allowed; a body that is larger goes alone. */
 START_TEST(memory_is_bounded)
 {
@@ -319,4 +354,5 @@ END_TEST
 
 UNIT_MAIN("upload", 150, what_is_sealed_is_sent, what_is_there_is_not_sent,
 	  what_is_damaged_is_never_sent, what_is_gone_is_not_sent, what_was_never_queued_is_found,
-	  two_share_a_queue, a_pause_holds, memory_is_bounded, small_ones_first)
+	  two_share_a_queue, a_pause_holds, what_is_under_way_is_not_taken, memory_is_bounded,
+	  small_ones_first)
