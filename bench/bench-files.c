@@ -5,6 +5,7 @@
  *
  *	bench-files DIR [--size MIB] [--files N] [--mount]
  *
+ * --size 0: only what is done with small files.
  * --mount: DIR is in a FUSE mount, so "backing" is measured with the caches of the disk below alone.
  */
 #include "config.h"
@@ -252,7 +253,7 @@ static void read_mapped(void)
 
 static void sync_small(void)
 {
-	const unsigned count = 200;
+	const unsigned count = files < 200 ? files : 200;
 	double start = now();
 	int fd = open(path_of("synced"), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0644);
 
@@ -267,7 +268,7 @@ static void sync_small(void)
 
 static void create_synced(void)
 {
-	const unsigned count = 200;
+	const unsigned count = files < 200 ? files : 200;
 	double start = now();
 
 	for (unsigned i = 0; i < count; i++) {
@@ -403,7 +404,8 @@ static void in_jobs(const char *name, void (*job)(unsigned j), double amount)
 
 static void all_jobs(void)
 {
-	in_jobs("read-4KiB-random-4-jobs", job_read, JOBS * 50000);
+	if (size_mib)
+		in_jobs("read-4KiB-random-4-jobs", job_read, JOBS * 50000);
 	in_jobs("create-4KiB-4-jobs", job_create, files);
 	in_jobs("open-read-4KiB-close-4-jobs", job_open, files);
 	in_jobs("unlink-4-jobs", job_unlink, files);
@@ -419,6 +421,16 @@ static void unlink_files(void)
 	report("unlink", files, now() - start, "/s");
 	unlink(path_of("big"));
 	unlink(path_of("synced"));
+}
+
+static void big_files(void)
+{
+	write_big();
+	read_all();
+	read_mapped();
+	write_small();
+	write_random();
+	write_mapped();
 }
 
 int main(int argc, char **argv)
@@ -440,17 +452,13 @@ int main(int argc, char **argv)
 			return 2;
 	}
 	block = malloc(MIB);
-	if (argc - optind != 1 || !block || !size_mib || !files) {
+	if (argc - optind != 1 || !block || !files) {
 		fprintf(stderr, "usage: bench-files DIR [--size MIB] [--files N] [--mount]\n");
 		return 2;
 	}
 	dir = argv[optind];
-	write_big();
-	read_all();
-	read_mapped();
-	write_small();
-	write_random();
-	write_mapped();
+	if (size_mib)
+		big_files();
 	sync_small();
 	create_synced();
 	create_files();
