@@ -92,3 +92,28 @@ use_keys() {
 	export AWS_ACCESS_KEY_ID=$1 AWS_SECRET_ACCESS_KEY=$2 AWS_EC2_METADATA_DISABLED=true HOME=$work
 	unset AWS_PROFILE AWS_REGION AWS_DEFAULT_REGION AWS_SESSION_TOKEN AWS_CA_BUNDLE
 }
+
+# query SQL: of the library $lib.
+query() {
+	sqlite3 "file:$lib/garner.db?mode=ro" "$1"
+}
+
+# What of the store the bucket does not have yet, in KiB: chunks that wait to be sent, and drafts. Both as of one moment: what is sealed goes from one to the other.
+dirty_kib() {
+	local kib=0 unsent path
+	while IFS='|' read -r unsent path; do
+		kib=$((kib + unsent))
+		[ -z "$path" ] || kib=$((kib + $(du -k "$lib/blobs/$path" 2>/dev/null | cut -f1)))
+	done < <(query "SELECT coalesce(sum(size), 0) / 1024, '' FROM upload WHERE kind = 1
+		UNION ALL SELECT 0, printf('%02x/%016x', id >> 8 & 255, id) FROM blob WHERE kind = 1")
+	echo $kib
+}
+
+# What of the store is in the bucket, in KiB: what the files take, less what it did not have right before or right after that was measured.
+clean_kib() {
+	local before all after
+	before=$(dirty_kib)
+	all=$(du -sk "$lib/blobs" 2>/dev/null | cut -f1)
+	after=$(dirty_kib)
+	echo $((all - (before > after ? before : after)))
+}

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # A mounted library ten times as large as its store may be: written, and read back whole, twice, with the store never above its limit beside what is not in
-# the bucket yet. Pins, evictions by hand, and what programs see of it. CACHE_FILES: how many files of 4 MiB (default 20; with the limit a tenth of them).
+# the bucket yet; where it is, that is over within a moment. Pins, evictions by hand, and what programs see of it. CACHE_FILES: how many files of 4 MiB (default 20; with the limit a tenth of them).
 . "${top_srcdir:-.}/tests/mount/lib.sh" || exit 1
 . "${top_srcdir:-.}/tests/cli/lib.sh" || exit 1
 . "${top_srcdir:-.}/tests/s3/lib.sh" || exit 1
@@ -13,21 +13,6 @@ use_keys test:tester testing
 files=${CACHE_FILES:-20}
 mib=4
 limit=$((files * mib / 10))
-
-query() {
-	sqlite3 "file:$lib/garner.db?mode=ro" "$1"
-}
-
-# What of the store is in the bucket, in KiB: what the files take, less drafts and what waits to be sent.
-clean_kib() {
-	local all unsent draft drafts=0
-	unsent=$(query 'SELECT coalesce(sum(size), 0) / 1024 FROM upload WHERE kind = 1')
-	for draft in $(query "SELECT printf('%02x/%016x', id >> 8 & 255, id) FROM blob WHERE kind = 1"); do
-		drafts=$((drafts + $(du -k "$lib/blobs/$draft" 2>/dev/null | cut -f1)))
-	done
-	all=$(du -sk "$lib/blobs" | cut -f1)
-	echo $((all - unsent - drafts))
-}
 
 # How many chunks of a file have a place here.
 chunks_of() {
@@ -56,12 +41,18 @@ make_library --chunker fixed --chunk-avg 1M --s3 s3://lib/here --endpoint "http:
 sed -i "s/^\[cache\]/&\nlimit = ${limit}MiB\nmin-free = 0/" "$lib/config"
 mount_library
 
+while :; do clean_kib; done >samples 2>/dev/null &
+sampler=$!
 for i in $(seq "$files"); do
 	noise $mib "$i" >"$mnt/$i" || fail "writing $i"
 	noise $mib "$i" | sha256sum | sed "s/-/$i/" >>list
+	within 3 watch_store || fail "writing: the store is above its limit after $i: $(clean_kib) KiB of $limit MiB"
 done
 noise 2 pinned >"$mnt/pinned" || fail "writing"
 check "push --wait" "$GARNER" push --wait --timeout 2m "$lib"
+kill $sampler
+wait $sampler 2>/dev/null
+echo "while writing at most $(sort -n samples | tail -1) KiB of $limit MiB that are in the bucket, of $(wc -l <samples) looks"
 within 10 watch_store || fail "the store is above its limit after all was sent: $(clean_kib) KiB of $limit MiB"
 
 most=0
