@@ -201,10 +201,19 @@ int fetch_work_start_locked(struct fetch *f) LOCK_REQUIRES(&f->lock);
 
 /* Writes the bytes of an entry, HELD and in no list, to a file; the lock is given up meanwhile. */
 void fetch_keep_locked(struct fetch *f, struct fetch_entry *e) LOCK_REQUIRES(&f->lock);
-/* Records what is placed; the lock is given up meanwhile. 0 or the first error. */
-int fetch_record_locked(struct fetch *f) LOCK_REQUIRES(&f->lock);
+/* Closes what is complete, bad, or was not written to for a while. The lock is given up meanwhile. */
+void fetch_caches_trim_locked(struct fetch *f) LOCK_REQUIRES(&f->lock);
 /* Closes all caches; nothing is written any more. */
 void fetch_caches_release(struct fetch *f);
+
+/* Has what is placed recorded in a moment. */
+void fetch_record_soon_locked(struct fetch *f) LOCK_REQUIRES(&f->lock);
+/* Records what is placed; the lock is given up meanwhile. 0 or the first error. */
+int fetch_record_locked(struct fetch *f) LOCK_REQUIRES(&f->lock);
+/* Entries that are recorded, or lost, need no work any more. */
+void fetch_record_end_locked(struct fetch *f, struct fetch_list *list) LOCK_REQUIRES(&f->lock);
+/* What was appended to bundles is named by rows now, or lost: they may be closed. */
+void fetch_record_put_bundles(struct fetch *f, struct fetch_list *list);
 
 /* A counted file; takes the reference on `blob`. NULL: -ENOMEM, and the reference is the caller's. */
 struct fetch_file *fetch_file_new(struct blob *blob);

@@ -35,6 +35,7 @@ libcontent_a_SOURCES = \
 	src/content/fetch-entry.c \
 	src/content/fetch-internal.h \
 	src/content/fetch-let-go.c \
+	src/content/fetch-record.c \
 	src/content/fetch-wait.c \
 	src/content/fetch-work.c \
 	src/content/fetch.c \
