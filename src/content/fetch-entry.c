@@ -128,6 +128,16 @@ void fetch_entry_kill_locked(struct fetch *f, struct fetch_entry *e)
 	fetch_list_add(&f->dead, e);
 }
 
+void fetch_entry_again_locked(struct fetch *f, struct fetch_entry *e)
+{
+	fetch_list_drop(e);
+	if (!f->params.keep || f->cancelled)
+		return;
+	e->refs++;
+	fetch_list_add(&f->held, e);
+	lock_cond_signal(&f->work);
+}
+
 void fetch_entry_put_locked(struct fetch *f, struct fetch_entry *e)
 {
 	if (--e->refs)

@@ -163,6 +163,8 @@ void fetch_list_drop(struct fetch_entry *e);
 struct fetch_entry *fetch_entry_get(struct fetch *f, int64_t chunk, int64_t object, uint64_t at,
 				    bool ahead);
 void fetch_entry_put_locked(struct fetch *f, struct fetch_entry *e) LOCK_REQUIRES(&f->lock);
+/* Of f->idle: what could not be written is wanted again, and is tried once more, since there may be room by now. */
+void fetch_entry_again_locked(struct fetch *f, struct fetch_entry *e) LOCK_REQUIRES(&f->lock);
 
 /* The entry is as it will be for who waits: HELD, PLACED, or with `err` FAILED. They are told. */
 void fetch_entry_ready_locked(struct fetch *f, struct fetch_entry *e) LOCK_REQUIRES(&f->lock);

@@ -204,7 +204,7 @@ struct fetch_entry *fetch_entry_get(struct fetch *f, int64_t chunk, int64_t obje
 	}
 	if (e) {
 		if (e->list == &f->idle)
-			fetch_list_drop(e);
+			fetch_entry_again_locked(f, e);
 		e->refs++;
 		if (!ahead)
 			fetch_entry_hurry_locked(f, e);

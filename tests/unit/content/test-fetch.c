@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "fetch-unit.h"
+#include "content/space.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -281,6 +282,36 @@ START_TEST(memory_is_limited)
 }
 END_TEST
 
+/* What there was no room for stays in memory, and is kept when someone asks for it and there is. */
+START_TEST(what_found_no_room_is_kept_later)
+{
+	struct away a;
+	struct asset asset;
+	uint8_t *data = stream_new(18, LEN);
+	uint64_t bytes = 0;
+
+	away_open(&a, FETCH_KEEP);
+	size_t chunks = away_asset(&a, &asset, data, LEN);
+	struct view *v = away_view(&a, &asset);
+
+	space_allow(a.w.content, space_taken(a.w.content), 0, 0);
+	ck_assert_int_eq(view_pull(v, NULL, NULL, &bytes), 0);
+	ck_assert_int_eq(fetch_record(a.w.content), 0);
+	ck_assert_uint_eq(away_places(&a), 0);
+	unsigned before = away_gets(&a);
+
+	space_allow(a.w.content, space_taken(a.w.content), UINT64_MAX, 0);
+	ck_assert_int_eq(view_pull(v, NULL, NULL, &bytes), 0);
+	ck_assert_int_eq(fetch_record(a.w.content), 0);
+	ck_assert_uint_eq(away_places(&a), chunks);
+	ck_assert_uint_eq(away_gets(&a), before);
+	away_reads(v, data, LEN, LEN);
+	view_put(v);
+	away_close(&a);
+	free(data);
+}
+END_TEST
+
 /* Sealing an edit does not wait: it is told to come again. */
 START_TEST(a_seal_comes_again)
 {
@@ -365,5 +396,5 @@ END_TEST
 UNIT_MAIN("fetch", 60, each_chunk_is_fetched_once, a_small_read_fetches_one_chunk,
 	  what_was_fetched_is_kept, a_part_is_kept_too, small_contents_share_a_bundle,
 	  many_readers_wait_for_one_transfer, a_steady_reader_is_fetched_for_ahead,
-	  as_many_come_ahead_as_may, memory_is_limited, a_seal_comes_again, a_draft_reads_its_base,
-	  a_missing_blob_is_fetched)
+	  as_many_come_ahead_as_may, memory_is_limited, what_found_no_room_is_kept_later,
+	  a_seal_comes_again, a_draft_reads_its_base, a_missing_blob_is_fetched)
