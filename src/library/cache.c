@@ -7,6 +7,7 @@
 
 #include "library/cache-internal.h"
 #include "content/space.h"
+#include "library/sealer.h"
 #include "util/err.h"
 #include "util/log.h"
 #include "util/thread.h"
@@ -87,6 +88,8 @@ static int cache_keep(struct cache *c)
 	cache_allow(c, taken, &n, 0);
 	if (n.soon)
 		err = cache_make_room(c, &n, &sum);
+	if (sum.freed_bytes < n.soon)
+		sealer_collect(c->lib);
 	cache_allow(c, taken, &n, sum.freed_bytes);
 	use.total_bytes -= sum.freed_bytes < use.total_bytes ? sum.freed_bytes : use.total_bytes;
 	cache_round_over(c, &use, &n, &sum, asked);

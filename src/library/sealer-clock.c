@@ -62,9 +62,11 @@ static int clock_trash(struct sealer *s)
 static int clock_collect(struct sealer *s)
 {
 	struct collect_stats stats = { 0 };
+	int rc = collect_step(library_content(s->lib), time_now_ns(), CLOCK_GRACE_NS, CLOCK_COLLECT,
+			      &stats);
 
-	return collect_step(library_content(s->lib), time_now_ns(), CLOCK_GRACE_NS, CLOCK_COLLECT,
-			    &stats);
+	s->collected = s->collected || rc == 0;
+	return rc;
 }
 
 /* What was read, for the order in which content is evicted. */
@@ -79,15 +81,16 @@ struct clock_duty {
 	int64_t every_ns;             /* 0: the library's sync_every */
 };
 
-static const struct clock_duty clock_duties[] = {
-	{ "recording sizes and syncing the log", clock_sync, 0 },
-	{ "recording what was read", clock_used, 60 * TIME_NS_PER_S },
-	{ "removing what nothing names", clock_sweep, 30 * TIME_NS_PER_S },
-	{ "emptying the trash", clock_trash, 600 * TIME_NS_PER_S },
-	{ "collecting content that nothing uses", clock_collect, 600 * TIME_NS_PER_S },
-};
+enum { CLOCK_SYNC, CLOCK_USED, CLOCK_SWEEPING, CLOCK_TRASH, CLOCK_COLLECTION, CLOCK_DUTIES };
 
-enum { CLOCK_DUTIES = sizeof(clock_duties) / sizeof(*clock_duties) };
+static const struct clock_duty clock_duties[CLOCK_DUTIES] = {
+	[CLOCK_SYNC] = { "recording sizes and syncing the log", clock_sync, 0 },
+	[CLOCK_USED] = { "recording what was read", clock_used, 60 * TIME_NS_PER_S },
+	[CLOCK_SWEEPING] = { "removing what nothing names", clock_sweep, 30 * TIME_NS_PER_S },
+	[CLOCK_TRASH] = { "emptying the trash", clock_trash, 600 * TIME_NS_PER_S },
+	[CLOCK_COLLECTION] = { "collecting content that nothing uses", clock_collect,
+			       600 * TIME_NS_PER_S },
+};
 
 #define CLOCK_MIN_NS (100 * TIME_NS_PER_MS)
 #define CLOCK_SOON_NS (200 * TIME_NS_PER_MS)
@@ -127,7 +130,7 @@ static int64_t clock_next(const int64_t due[CLOCK_DUTIES])
 static bool clock_wait(struct sealer *s, int64_t until_ns, struct clock_wish *wish)
 {
 	lock_lock(&s->lock);
-	while (!s->stop && !s->wish.tidy && !s->wish.sync &&
+	while (!s->stop && !s->wish.tidy && !s->wish.sync && !s->wish.collect &&
 	       lock_cond_wait_until(&s->clock, &s->lock, until_ns) == 0)
 		continue;
 	bool stop = s->stop;
@@ -138,27 +141,33 @@ static bool clock_wait(struct sealer *s, int64_t until_ns, struct clock_wish *wi
 	return !stop;
 }
 
-static void clock_wished(struct library *lib, bool sync)
+static void clock_wished(struct library *lib, struct clock_wish wish)
 {
 	struct sealer *s = lib->sealer;
 
 	if (!s)
 		return;
 	lock_lock(&s->lock);
-	s->wish.sync |= sync;
-	s->wish.tidy |= !sync;
+	s->wish.sync |= wish.sync;
+	s->wish.tidy |= wish.tidy;
+	s->wish.collect |= wish.collect;
 	lock_cond_signal(&s->clock);
 	lock_unlock(&s->lock);
 }
 
 void sealer_tidy(struct library *lib)
 {
-	clock_wished(lib, false);
+	clock_wished(lib, (struct clock_wish){ .tidy = true });
+}
+
+void sealer_collect(struct library *lib)
+{
+	clock_wished(lib, (struct clock_wish){ .collect = true });
 }
 
 void sealer_sync_soon(struct library *lib)
 {
-	clock_wished(lib, true);
+	clock_wished(lib, (struct clock_wish){ .sync = true });
 }
 
 void *sealer_clock(void *arg)
@@ -176,6 +185,8 @@ void *sealer_clock(void *arg)
 			(void)meta_sync(library_meta(s->lib));
 		if (wish.tidy)
 			(void)meta_tidy(library_meta(s->lib));
+		if (wish.collect && !s->collected)
+			due[CLOCK_COLLECTION] = time_mono_ns();
 		for (int i = 0; i < CLOCK_DUTIES; i++)
 			if (due[i] <= time_mono_ns())
 				due[i] = clock_run(s, &clock_duties[i], &last[i]);

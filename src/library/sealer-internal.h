@@ -43,6 +43,7 @@ struct sealer_item {
 /* What the clock is to do now. */
 struct clock_wish {
 	bool tidy, sync; /* the metadata */
+	bool collect;
 };
 
 struct sealer {
@@ -64,6 +65,7 @@ struct sealer {
 	bool hurried;          /* they are in a hurry */
 	bool stop;
 	struct clock_wish wish;
+	bool collected;         /* the clock's: a pass of collection is over */
 	int logged;             /* the error that was logged last, until a seal goes well */
 	int64_t lease_until_ns; /* the sealing thread's; 0: never taken */
 	struct sealer_status status;

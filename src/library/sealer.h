@@ -34,6 +34,8 @@ bool sealer_purge(struct library *lib, int64_t ino);
 
 /* The metadata has grown: the clock tidies it now (meta_tidy()). Any thread. */
 void sealer_tidy(struct library *lib);
+/* Space is wanted: the clock looks now for what crashes left, unless it has since the mount. Any thread. */
+void sealer_collect(struct library *lib);
 /* Someone is about to wait for meta_sync(): the clock begins it where it can. Any thread. */
 void sealer_sync_soon(struct library *lib);
 

@@ -86,8 +86,11 @@ for ((i = 1; i <= kills; i++)); do
 done
 [ $((caught[fetch] + caught[evict] + caught[both])) -gt 0 ] || fail "seed $seed: no kill came on the way"
 
-# Nothing that the kills left keeps the store above its limit, and the bucket alone brings all of it back.
+# Nothing that kills leave keeps the store above its limit, be it more than that; and the bucket alone brings all of it back.
 what=end
+left=$lib/blobs/ff/00000000000fff00
+mkdir -p "${left%/*}"
+noise $((limit + 3)) left >"$left"
 set_limit $limit
 mount_library
 check "push --wait" "$GARNER" push --wait --timeout 2m "$lib"
