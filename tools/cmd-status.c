@@ -128,6 +128,25 @@ static void print_report(const char *path, const struct report *r)
 		       (long long)r->doubts);
 }
 
+/* What the mount says of fetching. */
+static void print_fetching(const json_t *fetching)
+{
+	const char *error = json_string_value(json_object_get(fetching, "error"));
+	const char *at = json_string_value(json_object_get(fetching, "error_at"));
+	char bytes[16], memory[16];
+
+	if (!json_is_object(fetching))
+		return;
+	printf("fetched:   %lld chunks of %s since the mount, %lld failed; %lld under way, %s in "
+	       "memory\n",
+	       number(fetching, "chunks"), cmd_size((uint64_t)number(fetching, "bytes"), bytes),
+	       number(fetching, "failed"),
+	       number(fetching, "running") + number(fetching, "waiting"),
+	       cmd_size((uint64_t)number(fetching, "memory_bytes"), memory));
+	if (error)
+		printf("trouble:   the last chunk did not come: %s, %s\n", error, at ? at : "");
+}
+
 /* What the mount says of the backup in the bucket. */
 static void print_backup(const json_t *backup)
 {
@@ -254,6 +273,7 @@ static int show_status(const char *path, const struct report *r, json_t *s3, boo
 		print_mount(at, mounted);
 		print_uploads(r, mounted);
 		print_s3(s3);
+		print_fetching(json_object_get(mounted, "fetching"));
 		print_backup(json_object_get(mounted, "backup"));
 		print_cache(json_object_get(mounted, "cache"));
 		json_decref(mounted);

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "content/fetch-internal.h"
+#include "util/time.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -166,6 +167,13 @@ static void fetch_entry_tell_locked(struct fetch *f, struct fetch_entry *e) LOCK
 void fetch_entry_ready_locked(struct fetch *f, struct fetch_entry *e)
 {
 	fetch_entry_tell_locked(f, e);
+}
+
+void fetch_entry_count_locked(struct fetch *f, int err)
+{
+	f->sum.failed++;
+	f->sum.last_error = err;
+	f->sum.last_error_ns = time_now_ns();
 }
 
 void fetch_entry_fail_locked(struct fetch *f, struct fetch_entry *e, int err)

@@ -170,6 +170,8 @@ void fetch_entry_again_locked(struct fetch *f, struct fetch_entry *e) LOCK_REQUI
 void fetch_entry_ready_locked(struct fetch *f, struct fetch_entry *e) LOCK_REQUIRES(&f->lock);
 void fetch_entry_fail_locked(struct fetch *f, struct fetch_entry *e, int err)
 	LOCK_REQUIRES(&f->lock);
+/* Counts a chunk that nobody got, for fetch_status(). */
+void fetch_entry_count_locked(struct fetch *f, int err) LOCK_REQUIRES(&f->lock);
 /* Takes it out of the table: who asks for the chunk next gets another entry. */
 void fetch_table_drop_locked(struct fetch *f, struct fetch_entry *e) LOCK_REQUIRES(&f->lock);
 /* Has it freed when the lock is given back; nobody has it any more. */

@@ -31,8 +31,7 @@ static void fetch_refuse_locked(struct fetch *f, struct fetch_entry *e) LOCK_REQ
 		return;
 	}
 	log_error("chunk %s: what the bucket has are not its bytes", name);
-	f->sum.failed++;
-	f->sum.last_error = ERR_CORRUPT;
+	fetch_entry_count_locked(f, ERR_CORRUPT);
 	fetch_entry_fail_locked(f, e, -EIO);
 }
 

@@ -249,8 +249,7 @@ static void fetch_arrived(void *arg, ssize_t result, const char *why)
 	} else {
 		if (!f->cancelled) {
 			fetch_tell_failure_locked(f, e, why && *why ? why : err_text((int)result));
-			f->sum.failed++;
-			f->sum.last_error = (int)result;
+			fetch_entry_count_locked(f, (int)result);
 			fetch_note_vain_locked(f, e);
 		}
 		fetch_entry_fail_locked(f, e, f->cancelled ? -ECANCELED : -EIO);
@@ -391,13 +390,13 @@ int64_t fetch_deadline_ns(const struct content *c)
 	       (c->fetch ? c->fetch->params.timeout_ns : FETCH_TIMEOUT_S * TIME_NS_PER_S);
 }
 
-void fetch_status(struct content *c, struct fetch_status *out)
+bool fetch_status(struct content *c, struct fetch_status *out)
 {
 	struct fetch *f = c->fetch;
 
 	*out = (struct fetch_status){ 0 };
 	if (!f)
-		return;
+		return false;
 	lock_lock(&f->lock);
 	*out = f->sum;
 	out->transfers = f->running;
@@ -407,6 +406,7 @@ void fetch_status(struct content *c, struct fetch_status *out)
 	for (const struct fetch_entry *e = f->ahead.first; e; e = e->next)
 		out->waiting++;
 	lock_unlock(&f->lock);
+	return true;
 }
 
 int fetch_start(struct content *c, struct store **remote, const struct fetch_params *params)

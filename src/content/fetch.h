@@ -54,15 +54,17 @@ void fetch_let_go(struct content *c);
 /* When a reader who begins now is to be told, at the latest (time_mono_ns()). */
 int64_t fetch_deadline_ns(const struct content *c);
 
-/* What is under way; zeros where nothing was fetched yet. */
+/* What is under way, and what came of the rest; zeros where nothing was fetched yet. */
 struct fetch_status {
 	uint64_t transfers, waiting; /* chunks */
 	uint64_t memory_bytes;       /* held now */
 	uint64_t chunks, bytes;      /* fetched since the start */
 	uint64_t corrupt, failed;    /* bodies that were not the chunk's; chunks that nobody got */
 	int last_error;              /* 0: none since a chunk came */
+	int64_t last_error_ns;       /* when that was, by time_now_ns() */
 };
-void fetch_status(struct content *c, struct fetch_status *out);
+/* False, with zeros: there is nowhere to fetch from. */
+bool fetch_status(struct content *c, struct fetch_status *out);
 
 /*
  * A wait of the caller's, for fetch_wait_free(). 0; -EIO: there is no bucket to fetch from; -ECANCELED, -ENOMEM.

@@ -4,6 +4,7 @@
 
 #include "library/backup.h"
 #include "library/control-internal.h"
+#include "content/fetch.h"
 #include "library/cache.h"
 #include "library/file.h"
 #include "library/pull.h"
@@ -99,6 +100,29 @@ static json_t *control_uploader(struct library *lib)
 	return json;
 }
 
+/* What is fetched; NULL: there is nowhere to fetch from. */
+static json_t *control_fetch(struct library *lib)
+{
+	struct fetch_status st;
+
+	if (!fetch_status(library_content(lib), &st))
+		return json_null();
+	json_t *json = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "running",
+				 (json_int_t)st.transfers, "waiting", (json_int_t)st.waiting,
+				 "memory_bytes", (json_int_t)st.memory_bytes, "chunks",
+				 (json_int_t)st.chunks, "bytes", (json_int_t)st.bytes, "corrupt",
+				 (json_int_t)st.corrupt, "failed", (json_int_t)st.failed);
+
+	if (json && st.last_error) {
+		char at[TIME_TEXT_LEN];
+
+		time_format(st.last_error_ns, at);
+		json_object_set_new(json, "error", json_string(err_text(st.last_error)));
+		json_object_set_new(json, "error_at", json_string(at));
+	}
+	return json;
+}
+
 static json_t *control_backup_json(struct library *lib)
 {
 	struct backup_status st;
@@ -143,13 +167,13 @@ static int control_status(struct library *lib, json_t *described, struct control
 
 	hex_encode(library_instance(lib), 16, instance);
 	files_counts(lib, &files);
-	json_t *json = json_pack("{s:b, s:i, s:s, s:s, s:{s:I, s:I, s:I}, s:o, s:o, s:o, s:o*}",
-				 "ok", 1, "pid", (int)getpid(), "version", version_text(),
-				 "instance", instance, "files", "open", (json_int_t)files.open,
-				 "writing", (json_int_t)files.writing, "held",
-				 (json_int_t)files.held, "sealing", control_sealer(lib),
-				 "uploading", control_uploader(lib), "backup",
-				 control_backup_json(lib), "cache", control_cache(lib));
+	json_t *json = json_pack(
+		"{s:b, s:i, s:s, s:s, s:{s:I, s:I, s:I}, s:o, s:o, s:o, s:o, s:o*}", "ok", 1, "pid",
+		(int)getpid(), "version", version_text(), "instance", instance, "files", "open",
+		(json_int_t)files.open, "writing", (json_int_t)files.writing, "held",
+		(json_int_t)files.held, "sealing", control_sealer(lib), "uploading",
+		control_uploader(lib), "fetching", control_fetch(lib), "backup",
+		control_backup_json(lib), "cache", control_cache(lib));
 
 	if (json)
 		json_object_update_missing(json, described);

@@ -83,6 +83,7 @@ state remote dir/small1
 state local empty/file
 gets 65536 8400000 dd if="$mnt/dir/big" bs=64k count=1 status=none
 gets 0 65535 dd if="$mnt/dir/big" bs=64k count=1 status=none
+json '.mount.fetching | .chunks == 1 and .bytes >= 65536 and .failed == 0 and .running == 0 and .error == null' status --json "$lib"
 cmp files/big "$mnt/dir/big" || fail "big differs"
 for f in small1 small2 small3 small4 small5; do
 	cmp "files/$f" "$mnt/dir/$f" || fail "$f differs"
@@ -98,6 +99,16 @@ check_not "the attribute can be set" quietly setfattr -n user.garner.state -v lo
 check_not "the attribute can be removed" quietly setfattr -x user.garner.state "$mnt/dir/big"
 check_not "a folder has the attribute" quietly getfattr -n user.garner.state "$mnt/dir"
 check "cp -a" cp -a "$mnt/dir/small1" "$work/small1"
+
+# What does not come is told of until something does.
+forget
+proxy_does fail 403 AccessDenied GET
+check_not "a read that is refused" quietly cat "$mnt/dir/small1"
+json '.mount.fetching | .failed >= 1 and .chunks == 0 and .error != null and .error_at != null' status --json "$lib"
+gives 0 '*the last chunk did not come: *' '' status "$lib"
+proxy_does pass
+within 20 quietly cmp files/small1 "$mnt/dir/small1" || fail "small1 is not read again"
+json '.mount.fetching | .failed >= 1 and .chunks == 1 and .error == null' status --json "$lib"
 
 # An edit of what is not here costs what it touches; a copy costs nothing.
 forget
