@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # The test server, for whichever test wants one.
-EXTRA_DIST += tests/unit/s3/s3-unit.h
+EXTRA_DIST += tests/unit/s3/client-unit.h tests/unit/s3/s3-unit.h
 check_LIBRARIES = tests/unit/s3/libserver.a
 tests_unit_s3_libserver_a_SOURCES = \
 	tests/unit/s3/server-answer.c \
@@ -11,8 +11,12 @@ UNIT_S3_LIBS = tests/unit/s3/libserver.a $(S3_LIBS) $(CHECK_LIBS)
 
 UNIT_TESTS += tests/unit/s3/test-client
 tests_unit_s3_test_client_LDADD = $(UNIT_S3_LIBS)
+UNIT_TESTS += tests/unit/s3/test-client-end
+tests_unit_s3_test_client_end_LDADD = $(UNIT_S3_LIBS)
 UNIT_TESTS += tests/unit/s3/test-client-fault
 tests_unit_s3_test_client_fault_LDADD = $(UNIT_S3_LIBS)
+UNIT_TESTS += tests/unit/s3/test-client-put
+tests_unit_s3_test_client_put_LDADD = $(UNIT_S3_LIBS)
 UNIT_TESTS += tests/unit/s3/test-credentials
 tests_unit_s3_test_credentials_LDADD = $(UNIT_S3_LIBS)
 UNIT_TESTS += tests/unit/s3/test-keeper
