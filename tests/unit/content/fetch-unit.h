@@ -46,6 +46,7 @@ static inline void away_start(struct away *a, struct fetch_params params)
 static inline void away_open(struct away *a, struct fetch_params params)
 {
 	lab_open(&a->lab);
+	a->lab.settings.stall_s = 1;
 	world_open(&a->w);
 	away_start(a, params);
 }

@@ -50,7 +50,6 @@ static inline void lab_open(struct lab *lab)
 	ck_assert_int_eq(s3_settings_endpoint(&lab->settings, server_url(lab->server), &lab->why),
 			 0);
 	lab->settings.region = strdup("us-east-1");
-	lab->settings.stall_s = 1;
 	lab_client(lab, lab_find);
 }
 

@@ -112,7 +112,6 @@ START_TEST(deadline_in_line)
 
 	open_with_object(&lab);
 	lab.settings.connections = 1;
-	lab.settings.stall_s = 30;
 	lab_client(&lab, lab_find);
 	server_fault(lab.server, (struct fault){ FAULT_HANG, .method = "GET" });
 	submit_get(&lab, 1000, &first, NULL);
