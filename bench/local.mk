@@ -24,8 +24,8 @@ bench_bench_null_LDADD = $(FUSE_LIBS)
 .PHONY: bench-limit
 bench-limit: garner bench/bench-files bench/bench-null
 	hp=$$(command -v "$${PASSTHROUGH_HP:-passthrough_hp}" >/dev/null && echo hp hp-own); \
-	KINDS="$${KINDS:-native null null-own garner garner-own $$hp}" ROUNDS="$${ROUNDS:-9}" SIZE=0 FILES="$${FILES:-500}" TREE_FILES="$${TREE_FILES:-200}" \
-		NAMES="$${NAMES:-1000}" OUT="$${OUT:-bench-limit.tsv}" GARNER='$(abs_top_builddir)/garner' BENCH_FILES='$(abs_top_builddir)/bench/bench-files' \
+	KINDS="$${KINDS:-native null null-own garner garner-own $$hp}" ROUNDS="$${ROUNDS:-12}" SIZE=0 FILES="$${FILES:-100}" TREE_FILES="$${TREE_FILES:-100}" \
+		NAMES="$${NAMES:-500}" OUT="$${OUT:-bench-limit.tsv}" GARNER='$(abs_top_builddir)/garner' BENCH_FILES='$(abs_top_builddir)/bench/bench-files' \
 		BENCH_NULL='$(abs_top_builddir)/bench/bench-null' $(top_srcdir)/bench/bench-mount
 
 # How it grows from 10 000 to 1 000 000 files; COUNTS, ROUNDS, FILES, WORK as bench/bench-growth says. Takes some ten minutes and 5 GiB.
