@@ -96,6 +96,25 @@ static int begin_refuse(struct backup_ship *s, const struct backup_owner *o, con
 	return -EEXIST;
 }
 
+/* The claim to EPOCH, the newest, is damaged or gone. Who had it himself, or may take over, begins another. */
+static int begin_judge_lost(struct backup_ship *s, uint32_t epoch, bool take_over)
+{
+	const struct backup_state_head *head = &s->state.head;
+
+	if (epoch == head->epoch || take_over || (head->flags & BACKUP_TAKE_OVER)) {
+		log_warn("%s: meta/claims/%08" PRIx32
+			 " is damaged or gone; the backup is made anew",
+			 s->path, epoch);
+		return 0;
+	}
+	buf_reset(&s->why);
+	buf_printf(&s->why,
+		   "whose backup the bucket has is not known: meta/claims/%08" PRIx32
+		   " is damaged or gone",
+		   epoch);
+	return -EEXIST;
+}
+
 /* Whether a claim to EPOCH, the newest, is no obstacle. */
 static int begin_judge(struct backup_ship *s, uint32_t epoch, bool take_over)
 {
@@ -103,9 +122,8 @@ static int begin_judge(struct backup_ship *s, uint32_t epoch, bool take_over)
 	struct backup_owner o = { 0 };
 	int err = backup_owner_read(&s->bucket, epoch, &o);
 
-	if (err == ERR_CORRUPT) {
-		buf_reset(&s->why);
-		buf_printf(&s->why, "meta/claims/%08" PRIx32 " cannot be read", epoch);
+	if (err == ERR_CORRUPT || err == -ENOENT) {
+		err = begin_judge_lost(s, epoch, take_over);
 	} else if (!err && memcmp(o.library, s->library, sizeof(o.library)) != 0) {
 		err = begin_refuse(s, &o, "the bucket has the backup of another library");
 	} else if (!err && !take_over && !(head->flags & BACKUP_TAKE_OVER) &&
@@ -146,7 +164,7 @@ static int begin_is_ours(struct backup_ship *s, uint32_t epoch)
 		return 0;
 	err = backup_owner_read(&s->bucket, epoch, &o);
 	if (err)
-		return err;
+		return err == ERR_CORRUPT || err == -ENOENT ? 0 : err;
 	bool ours = !memcmp(o.token, s->state.head.token, sizeof(o.token));
 
 	backup_owner_release(&o);
@@ -225,7 +243,8 @@ static int begin_resume(struct backup_ship *s)
 		return err;
 	end = backup_chain_end(&chain);
 	top = backup_chain_top(&chain);
-	if (end < head->seq) {
+	err = end < head->seq ? ERR_CORRUPT : begin_doubt_all(s, &chain);
+	if (err == ERR_CORRUPT) {
 		log_warn("%s: the backup in the bucket has lost segments; it is made anew",
 			 s->path);
 		uint8_t token[16];
@@ -234,7 +253,6 @@ static int begin_resume(struct backup_ship *s)
 		err = backup_state_reset(&s->state, head->epoch);
 		memcpy(head->token, token, sizeof(token));
 	} else {
-		err = begin_doubt_all(s, &chain);
 		head->seq = end;
 	}
 	head->next = top >= head->next ? top + 1 : head->next;

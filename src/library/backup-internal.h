@@ -58,7 +58,7 @@ struct backup_owner {
 	int64_t at_ns;
 };
 
-/* The newest epoch that was claimed; 0: none. 0 or as backup_bucket_list(). */
+/* The newest epoch that was claimed, or of which there is a segment although its claim is lost; 0: none. 0 or as backup_bucket_list(). */
 int backup_owner_newest(struct backup_bucket *b, uint32_t *epoch);
 
 /* Reads a claim; backup_owner_release() ends it. 0, -ENOENT, ERR_CORRUPT, or as backup_bucket_get(). */

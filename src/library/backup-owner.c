@@ -26,21 +26,27 @@ static void owner_key(uint32_t epoch, char key[OWNER_KEY])
 static int owner_take(void *arg, const char *key, uint64_t size)
 {
 	uint32_t *newest = arg, epoch = 0;
+	struct backup_segment_name name;
 	char again[OWNER_KEY];
 
 	(void)size;
-	if (sscanf(key, OWNER_FOLDER "%8" SCNx32, &epoch) != 1)
-		return 0;
-	owner_key(epoch, again);
-	if (!strcmp(again, key) && epoch > *newest)
-		*newest = epoch;
+	if (backup_segment_parse(key, &name)) {
+		epoch = name.epoch;
+	} else {
+		if (sscanf(key, OWNER_FOLDER "%8" SCNx32, &epoch) != 1)
+			return 0;
+		owner_key(epoch, again);
+		if (strcmp(again, key) != 0)
+			return 0;
+	}
+	*newest = epoch > *newest ? epoch : *newest;
 	return 0;
 }
 
 int backup_owner_newest(struct backup_bucket *b, uint32_t *epoch)
 {
 	uint32_t newest = 0;
-	int err = backup_bucket_list(b, OWNER_FOLDER, owner_take, &newest);
+	int err = backup_bucket_list(b, "meta/", owner_take, &newest);
 
 	if (!err)
 		*epoch = newest;

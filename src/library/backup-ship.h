@@ -40,7 +40,7 @@ void backup_ship_free(struct backup_ship *s);
 
 /*
  * Finds out whose backup it is and what the bucket has; what was being merged is left. With TAKE_OVER a new epoch is begun where another machine had the last. Before the first step, and again
- * where that is said. 0; -EEXIST: it is another's, backup_ship_why() says whose; an error of s3_client_submit(), after which it may be called again.
+ * where that is said. 0; -EEXIST: it is another's, or it cannot be told whose, backup_ship_why() says whose; an error of s3_client_submit(), after which it may be called again.
  */
 int backup_ship_begin(struct backup_ship *s, bool take_over);
 
