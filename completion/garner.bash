@@ -27,7 +27,7 @@ declare -gA _garner_options=(
 	[unpin]=''
 	[gc]='-g --grace -j --json'
 	[backup]='--take-over -t --timeout -j --json'
-	[recover]='--endpoint --region --profile --style --ca-file --encryption -j --json'
+	[recover]='--endpoint --region --profile --style --ca-file --encryption --older -j --json'
 	[fsck]='-d --deep -r --repair -j --json'
 	[doctor]='-j --json'
 )
@@ -43,7 +43,7 @@ _garner_takes_argument() {
 	case $1:$2 in
 	init:--* | mount:-o | mount:--options | sync:-t | sync:--timeout | push:-t | push:--timeout | gc:-g | gc:--grace) return 0 ;;
 	backup:-t | backup:--timeout) return 0 ;;
-	recover:-j | recover:--json) ;;
+	recover:-j | recover:--json | recover:--older) ;;
 	recover:--*) return 0 ;;
 	export:-b | export:--to-bucket) return 0 ;;
 	import:-i | import:--into | import:-J | import:--jobs) return 0 ;;

@@ -15,7 +15,7 @@
 #include "util/parse.h"
 #include "util/time.h"
 
-enum { KEY_JSON = 'j', KEY_TIMEOUT = 't', KEY_TAKE_OVER = 256 };
+enum { KEY_JSON = 'j', KEY_TIMEOUT = 't', KEY_TAKE_OVER = 256, KEY_OLDER };
 
 enum { BACKUP_ANSWER_MS = 5000, TOLD_ASSETS = 20 };
 
@@ -168,6 +168,7 @@ const struct cmd cmd_backup = {
 struct recovery {
 	struct cmd_progress progress;
 	json_t *assets; /* NULL: text */
+	json_t *damaged;
 	uint64_t told, all;
 };
 
@@ -179,6 +180,15 @@ static void on_progress(void *arg, const char *what, uint64_t done, uint64_t of)
 	r->progress.done_items = done;
 	r->progress.total_items = of;
 	cmd_progress_show(&r->progress);
+}
+
+static void on_damaged(void *arg, const char *what)
+{
+	struct recovery *r = arg;
+
+	cmd_progress_end(&r->progress);
+	fprintf(stderr, "garner recover: %s\n", what);
+	json_array_append_new(r->damaged, json_string(what));
 }
 
 static void on_asset(void *arg, const char *path, bool missing)
@@ -208,13 +218,14 @@ static int print_recovered(const char *path, const struct restore_result *r,
 	time_format(r->at_ns, at);
 	if (told->assets)
 		return cmd_print_json(json_pack(
-			"{s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:O}", "library",
-			cmd_json_text(path, strlen(path)), "as_of", at, "epoch",
+			"{s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:O, s:b, s:O}",
+			"library", cmd_json_text(path, strlen(path)), "as_of", at, "epoch",
 			(json_int_t)r->epoch, "number", (json_int_t)r->state, "fetched_bytes",
 			(json_int_t)r->bytes, "assets", (json_int_t)r->assets, "bytes",
 			(json_int_t)r->size, "chunks", (json_int_t)r->chunks, "chunks_in_bucket",
 			(json_int_t)r->chunks_here, "inconsistent", (json_int_t)r->fallen_back,
-			"missing", (json_int_t)r->missing, "assets_changed", told->assets));
+			"missing", (json_int_t)r->missing, "assets_changed", told->assets, "older",
+			r->older, "damaged", told->damaged));
 	if (told->told > TOLD_ASSETS)
 		printf("… and %llu more; 'garner ls -l' shows each\n",
 		       (unsigned long long)(told->told - TOLD_ASSETS));
@@ -226,15 +237,28 @@ static int print_recovered(const char *path, const struct restore_result *r,
 	       "sealed before the last change.\n",
 	       (unsigned long long)r->chunks, (unsigned long long)r->chunks_here,
 	       (unsigned long long)r->missing, (unsigned long long)r->fallen_back);
+	if (r->older)
+		printf("It is not the newest state, which is damaged in the bucket.\n");
 	printf("Mount it with: garner mount ");
 	cmd_print_name(path, strlen(path));
 	printf(" MOUNTPOINT\n");
 	return CMD_OK;
 }
 
-static int fail_recover(const struct cmd *cmd, const char *path, int err, const char *why)
+static int fail_recover(const struct cmd *cmd, const char *path, int err, const char *why,
+			const struct restore_result *older)
 {
+	char at[TIME_TEXT_LEN];
+
 	switch (err) {
+	case -ESTALE:
+		time_format(older->at_ns, at);
+		return cmd_refuse(
+			cmd, CMD_DAMAGED, path,
+			"the newest state in the bucket is damaged; the newest that is "
+			"whole is as of %.19sZ\n  -> 'garner recover --older' brings that "
+			"back; what was changed after it is lost then",
+			at);
 	case -EEXIST:
 		return cmd_refuse(cmd, CMD_FAILED, path, "there is a library already");
 	case -ENOTEMPTY:
@@ -251,22 +275,24 @@ static int fail_recover(const struct cmd *cmd, const char *path, int err, const 
 	}
 }
 
-static int recover(const struct cmd *cmd, const char *path, const struct s3_settings *s3, bool json)
+static int recover(const struct cmd *cmd, const char *path, const struct s3_settings *s3,
+		   bool older, bool json)
 {
-	struct recovery told = { .assets = json ? json_array() : NULL };
-	const struct restore_watch watch = { .progress = on_progress,
-					     .asset = on_asset,
-					     .arg = &told };
+	struct recovery told = { .assets = json ? json_array() : NULL, .damaged = json_array() };
+	const struct restore_watch watch = {
+		.progress = on_progress, .asset = on_asset, .damaged = on_damaged, .arg = &told
+	};
 	CLEANUP_BUF struct buf why = BUF_INIT;
 	struct restore_result result = { 0 };
 	int err, code;
 
 	cmd_progress_begin(&told.progress, "asking the bucket");
-	err = restore_library(path, s3, &watch, &result, &why);
+	err = restore_library(path, s3, older, &watch, &result, &why);
 	cmd_progress_end(&told.progress);
-	code = err ? fail_recover(cmd, path, err, buf_str(&why))
+	code = err ? fail_recover(cmd, path, err, buf_str(&why), &result)
 		   : print_recovered(path, &result, &told);
 	json_decref(told.assets);
+	json_decref(told.damaged);
 	return code;
 }
 
@@ -275,15 +301,15 @@ static int run_recover(const struct cmd *cmd, int argc, char **argv)
 	__attribute__((cleanup(s3_settings_release))) struct s3_settings s3 = { 0 };
 	CLEANUP_BUF struct buf why = BUF_INIT;
 	struct cmd_line l;
-	bool json = false;
+	bool json = false, older = false;
 	int key, err, code = CMD_OK;
 
 	cmd_begin(&l, cmd, argc, argv);
 	while (!code && (key = cmd_next(&l)) >= 0) {
 		if (key >= CMD_S3_URL)
 			code = cmd_s3_option(cmd, key, l.value, &s3);
-		else
-			json = true;
+		json = json || key == KEY_JSON;
+		older = older || key == KEY_OLDER;
 	}
 	if (code || key == CMD_STOP)
 		return code ? code : l.exit;
@@ -293,11 +319,12 @@ static int run_recover(const struct cmd *cmd, int argc, char **argv)
 				 why.len ? buf_str(&why) : err_text(err));
 	/* The likeliest mistakes, told at once and before anything is made. */
 	code = cmd_s3_check(cmd, &s3, false);
-	return code ? code : recover(cmd, l.argv[1], &s3, json);
+	return code ? code : recover(cmd, l.argv[1], &s3, older, json);
 }
 
 static const struct cmd_option recover_options[] = {
 	CMD_S3_WAY_OPTIONS,
+	{ "older", KEY_OLDER, NULL, "where the newest state is damaged, the newest that is whole" },
 	{ "json", KEY_JSON, NULL, "print JSON" },
 	{ 0 },
 };

@@ -97,3 +97,26 @@ uint64_t backup_chain_top(const struct backup_chain *c)
 			top = c->links[i].to;
 	return top;
 }
+
+uint64_t backup_chain_known(const struct backup_chain *c)
+{
+	uint64_t known = 0;
+
+	for (size_t i = 0; i < c->count; i++) {
+		const struct backup_link *l = &c->links[i];
+		uint64_t state = l->have == l->parts ? l->to : l->from;
+
+		known = state > known ? state : known;
+	}
+	return known;
+}
+
+void backup_chain_drop(struct backup_chain *c, const struct backup_link *link)
+{
+	for (size_t i = 0; i < c->count; i++) {
+		struct backup_link *l = &c->links[i];
+
+		if (l->from == link->from && l->to == link->to && l->parts == link->parts)
+			l->have = 0;
+	}
+}

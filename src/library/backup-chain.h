@@ -37,4 +37,10 @@ uint64_t backup_chain_end(const struct backup_chain *c);
 /* The highest state that any segment, whole or not, is of; 0: none. */
 uint64_t backup_chain_top(const struct backup_chain *c);
 
+/* The last state that was there for certain: a whole segment is of it, or one, whole or not, begins with it. Beyond the end, what leads there is lost. 0: none. */
+uint64_t backup_chain_known(const struct backup_chain *c);
+
+/* From now on that segment, of whatever list, counts as not sent whole. */
+void backup_chain_drop(struct backup_chain *c, const struct backup_link *link);
+
 #endif

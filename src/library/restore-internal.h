@@ -9,7 +9,7 @@
 struct restore {
 	const char *path;
 	int dir_fd;
-	bool folder_made;
+	bool folder_made, older;
 	struct backup_bucket bucket;
 	const struct restore_watch *watch;
 	struct restore_result result;
@@ -22,7 +22,7 @@ struct restore {
 /* Tells how far it is. */
 void restore_progress(struct restore *r, const char *what, uint64_t done, uint64_t of);
 
-/* Has the newest backup in the file RESTORE_DB, checked and synced; fills the result up to `bytes`. As restore_library(). */
+/* Has the newest backup that is whole in the file RESTORE_DB, checked and synced; fills the result up to `bytes`, also with -ESTALE. As restore_library(). */
 int restore_fetch(struct restore *r);
 
 /* Makes what was fetched fit for this machine, and finds out what of the content the bucket has; fills the rest of the result. */

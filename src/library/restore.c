@@ -228,7 +228,7 @@ static int restore_steps(struct restore *r, const struct s3_settings *s3)
 	return err ? err : restore_tell(r);
 }
 
-/* Nothing is left of a recovery for which there is no backup. */
+/* Nothing is left of a recovery for which there is no backup, or none that is wanted. */
 static void restore_undo(struct restore *r)
 {
 	restore_sweep(r);
@@ -237,10 +237,12 @@ static void restore_undo(struct restore *r)
 		rmdir(r->path);
 }
 
-int restore_library(const char *path, const struct s3_settings *s3,
+int restore_library(const char *path, const struct s3_settings *s3, bool older,
 		    const struct restore_watch *watch, struct restore_result *out, struct buf *why)
 {
-	struct restore r = { .path = path, .dir_fd = -1, .watch = watch, .why = why };
+	struct restore r = {
+		.path = path, .dir_fd = -1, .older = older, .watch = watch, .why = why
+	};
 	struct s3_client *client = NULL;
 	int err = s3_client_new(s3, s3_credentials_find, &client);
 
@@ -248,14 +250,14 @@ int restore_library(const char *path, const struct s3_settings *s3,
 		return err;
 	backup_bucket_init(&r.bucket, client);
 	err = restore_steps(&r, s3);
-	if (err == -ENODATA || err == -ENODEV)
+	if (err == -ENODATA || err == -ENODEV || err == -ESTALE || err == ERR_CORRUPT)
 		restore_undo(&r);
 	if (err && !why->len && r.bucket.why.len)
 		buf_add_str(why, buf_str(&r.bucket.why));
 	backup_bucket_release(&r.bucket);
 	if (r.dir_fd >= 0)
 		close(r.dir_fd);
-	if (!err)
+	if (!err || err == -ESTALE)
 		*out = r.result;
 	return err;
 }

@@ -18,6 +18,7 @@
 struct restore_result {
 	uint32_t epoch;
 	uint64_t state;
+	bool older;                   /* a newer state was there and is damaged */
 	int64_t at_ns;                /* when the database was as it is now */
 	uint64_t bytes;               /* of the backup, fetched */
 	uint64_t assets, size;        /* assets, and bytes that they have */
@@ -32,15 +33,18 @@ struct restore_watch {
 			 uint64_t of); /* of 0: not known */
 	/* An asset that is not as it was; a path, or "" in the trash. */
 	void (*asset)(void *arg, const char *path, bool missing);
+	/* A part of the backup that is damaged or missing, in words; of no harm where the same is there in another. */
+	void (*damaged)(void *arg, const char *what);
 	void *arg;
 };
 
 /*
  * Recovers the library whose bucket S3 says into PATH: no folder yet, an empty one, or one in which a recovery was cut short. On 0 *OUT is filled, and the library can be mounted and survives a power cut.
- * -EEXIST: there is a library; -ENOTEMPTY: something else; -ENODATA: the bucket has no whole backup there; ERR_CORRUPT: what it has is damaged; ERR_FUTURE: made by a newer garner; errors of
- * s3_client_submit() and of the disk. WHY gets the cause in words where there are more than the error has.
+ * -ESTALE: the newest state is damaged, and without OLDER nothing was done; *OUT, up to `bytes`, says which would be brought back with it: the newest that is whole. -EEXIST: there is a library;
+ * -ENOTEMPTY: something else; -ENODATA: the bucket has no whole backup there; ERR_CORRUPT: nothing of what it has is whole; ERR_FUTURE: made by a newer garner; errors of s3_client_submit() and of
+ * the disk. WHY gets the cause in words where there are more than the error has.
  */
-int restore_library(const char *path, const struct s3_settings *s3,
+int restore_library(const char *path, const struct s3_settings *s3, bool older,
 		    const struct restore_watch *watch, struct restore_result *out, struct buf *why);
 
 #endif

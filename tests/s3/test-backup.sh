@@ -96,6 +96,17 @@ done
 [ -e again/garner.db ] || gives 0 '*Recovered*' '' recover s3://box/lib again "$at"
 check_not "what is missing is not told by fsck" "$GARNER" fsck again >/dev/null
 
+# A segment of the backup is cut short: an older state is brought back by who asks for it, and the backup goes on beside what is damaged.
+segment=$("$s3tool" keys "http://$endpoint" s3://box/lib/meta | grep -oE '[0-9a-f]{8}/[0-9a-f]{12}-0{12}-0000-[0-9a-f]{4}$' | LC_ALL=C sort | tail -1)
+"$s3tool" get "http://$endpoint" s3://box/lib/meta "$segment" >whole 2>/dev/null
+echo "$segment 0 $(($(stat -c %s whole) / 2)) whole" | "$s3tool" put "http://$endpoint" s3://box/lib/meta ||
+	fail "the segment cannot be cut short"
+gives 4 '' "*$segment is damaged*as of 20*--older*" recover s3://box/lib old "$at"
+[ ! -e old ] || fail "a recovery that was refused leaves something behind"
+json '.older and (.damaged | length == 1)' recover --older --json s3://box/lib old "$at"
+gives 0 'The bucket has the metadata*' '' backup old
+json '.older == false' recover --json s3://box/lib new "$at"
+
 # The bucket is gone: the mount is as it was, says so, unmounts at once, and what it missed is sent when the bucket is there again.
 mount_library
 stop_servers

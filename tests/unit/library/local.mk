@@ -59,3 +59,5 @@ UNIT_TESTS += tests/unit/library/test-backup
 tests_unit_library_test_backup_LDADD = tests/unit/s3/libserver.a $(UNIT_LIBRARY_LIBS)
 UNIT_TESTS += tests/unit/library/test-backup-kill
 tests_unit_library_test_backup_kill_LDADD = tests/unit/s3/libserver.a $(UNIT_LIBRARY_LIBS)
+UNIT_TESTS += tests/unit/library/test-backup-damage
+tests_unit_library_test_backup_damage_LDADD = tests/unit/s3/libserver.a $(UNIT_LIBRARY_LIBS)

@@ -42,7 +42,7 @@ static int work_recover(const char *path, const char *url)
 	struct restore_result result;
 	struct buf why = BUF_INIT;
 
-	int err = restore_library(path, &s3, &watch, &result, &why);
+	int err = restore_library(path, &s3, false, &watch, &result, &why);
 
 	s3_settings_release(&s3);
 	buf_release(&why);
