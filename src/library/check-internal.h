@@ -5,6 +5,8 @@
 
 #include "library/check.h"
 #include "backend/meta/meta.h"
+#include "backend/store/store.h"
+#include "content/hash.h"
 
 struct check {
 	struct library *lib;
@@ -14,6 +16,8 @@ struct check {
 	struct check_result result;
 	uint8_t *buf; /* one chunk, for hashing */
 	size_t room;
+	struct store *local; /* to which chunks are brought back; NULL: not needed yet */
+	int bucket_err;      /* why the bucket is not asked any more */
 };
 
 /* Tells and counts a fault. */
@@ -27,6 +31,16 @@ int check_objects(struct check *c);
 
 /* Chunks against the blobs, and blobs against their rows. */
 int check_places(struct check *c);
+
+/* Reads what is at a place to c->buf: 1 it hashes to the name, 0 it does not, negative: it cannot be read, or -ENOMEM. */
+int check_read(struct check *c, int64_t blob, uint64_t start, uint64_t size,
+	       const struct hash *hash);
+
+/*
+ * Brings a chunk back of which a place is damaged. 1: it has a good place, durably, and no damaged one any more, *HOW says from where; 0: nobody has its bytes; -EREMOTE: the bucket may have
+ * them, and does not answer (c->bucket_err); an error of the disk or the metadata.
+ */
+int check_mend(struct check *c, const struct hash *hash, uint64_t size, const char **how);
 
 /* Edges against their objects and the blobs. */
 int check_edges(struct check *c);

@@ -9,13 +9,11 @@
 
 #include "backend/store/blobs.h"
 #include "content/draft.h"
-#include "content/hash.h"
 #include "library/check-internal.h"
 #include "library/internal.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/hex.h"
-#include "util/io.h"
 #include "util/log.h"
 
 #define PAGE 256
@@ -76,48 +74,32 @@ static int still_there(struct check *c, const struct item *it)
 			  META_I(it->start));
 }
 
-/* 1 the bytes hash to the name, 0 they do not, negative: they could not be read. */
-static int hash_place(struct check *c, const struct item *it)
+/* Tells what is wrong with a place and, where that is wanted, mends it. GONE: readers have the bytes from the bucket, if it has them. */
+static int report_place(struct check *c, const struct item *it, const char *what, bool gone)
 {
-	struct blob *blob;
-	struct hash got;
-	ssize_t n;
-	int err;
-
-	if (it->size > c->room) {
-		uint8_t *buf = realloc(c->buf, it->size);
-
-		if (!buf)
-			return -ENOMEM;
-		c->buf = buf;
-		c->room = it->size;
-	}
-	err = blobs_get(c->lib->blobs, it->blob, &blob);
-	if (err)
-		return err;
-	n = io_pread_full(blob_fd(blob), c->buf, it->size, it->start);
-	blob_put(blob);
-	if (n < 0)
-		return (int)n;
-	c->result.bytes_hashed += (uint64_t)n;
-	if ((uint64_t)n < it->size)
-		return 0;
-	err = hash_data(c->lib->algo, c->buf, it->size, &got);
-	return err ? err : hash_equal(&got, &it->hash);
-}
-
-static int report_place(struct check *c, const struct item *it, const char *what)
-{
+	const char *how = it->remote ? ": the bucket has it" : "", *from = how;
 	char hex[2 * HASH_LEN + 1];
-	int there = it->blob ? still_there(c, it) : 1;
+	int there = it->blob ? still_there(c, it) : 1, mended = 0;
 
-	if (there <= 0)
-		return there;
+	if (there > 0 && c->flags & CHECK_REPAIR)
+		mended = check_mend(c, &it->hash, it->size, &from);
+	if (there <= 0 || (mended < 0 && mended != -EREMOTE))
+		return there < 0 ? there : mended;
+	if (mended == -EREMOTE)
+		how = ": the bucket does not answer";
+	else if (mended)
+		how = from;
+	else if (c->flags & CHECK_REPAIR)
+		how = ": there is no other copy";
 	hex_encode(it->hash.b, HASH_LEN, hex);
-	check_fault(c, "chunk %.16s…: %s (blob %016llx at %llu, %llu bytes)", hex, what,
+	check_fault(c, "chunk %.16s…: %s (blob %016llx at %llu, %llu bytes)%s", hex, what,
 		    (unsigned long long)it->blob, (unsigned long long)it->start,
-		    (unsigned long long)it->size);
-	return check_blame(c, it->chunk);
+		    (unsigned long long)it->size, how);
+	c->result.mended += mended == 1;
+	/* What the bucket has is not lost as long as nobody reads it here, or nobody knows. */
+	bool lost = !it->remote || (c->flags & CHECK_REPAIR ? mended == 0 : !gone);
+
+	return mended != 1 && lost ? check_blame(c, it->chunk) : 0;
 }
 
 static int check_place(struct check *c, const struct item *it)
@@ -126,21 +108,23 @@ static int check_place(struct check *c, const struct item *it)
 
 	c->result.chunks++;
 	if (!it->blob)
-		return it->refcount > 0 && !it->remote ? report_place(c, it, "held nowhere") : 0;
+		return it->refcount > 0 && !it->remote ? report_place(c, it, "held nowhere", true)
+						       : 0;
 	good = blobs_whole(c->lib->blobs, it->blob, it->start, it->size);
 	if (good == -ENOENT)
-		return report_place(c, it, "the blob's file is missing");
+		return report_place(c, it, "the blob's file is missing", true);
 	if (good < 0)
-		return report_place(c, it, "the blob cannot be read");
+		return report_place(c, it, "the blob cannot be read", false);
 	if (good && !(c->flags & CHECK_DEEP))
 		return 0; /* a hole may be zeros that were never written: the bytes decide */
-	good = hash_place(c, it);
+	good = check_read(c, it->blob, it->start, it->size, &it->hash);
 	if (good == -ENOMEM)
 		return good;
 	return good == 1 ? 0
 			 : report_place(c, it,
 					good < 0 ? "the bytes cannot be read"
-						 : "the bytes are not what was stored");
+						 : "the bytes are not what was stored",
+					false);
 }
 
 /* Drafts that nodes point at must have their file. */

@@ -143,6 +143,7 @@ int check_library(struct library *lib, int flags, const struct check_watch *watc
 	struct check c = { .lib = lib, .meta = library_meta(lib), .flags = flags, .watch = watch };
 	int err = check_all(&c);
 
+	store_close(c.local);
 	free(c.buf);
 	*out = c.result;
 	return err < 0 ? err : 0;

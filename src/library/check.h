@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Whether a library is what it says it is: the database's structure, the tree, objects against chunks, reference counts, and chunks against the bytes
- * in the blobs. Names what is damaged by path. Repairs only what follows from the rest (counts, the state of assets that have lost content); bytes come
- * back by writing them again (a dedup hit heals) or, later, from a store elsewhere.
+ * in the blobs. Names what is damaged by path. Repairs what follows from the rest (counts, the state of assets that have lost content), and brings
+ * chunks back from another copy here or from the bucket; others come back by writing them again (a dedup hit heals).
  *
  * May run beside a mount: what looks wrong is looked at again before it is told, since another process may have moved on in between.
  */

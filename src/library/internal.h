@@ -139,6 +139,9 @@ void files_times(struct library *lib, int64_t ino, int set, const struct node *v
  */
 int files_settle(struct library *lib, int64_t ino);
 
+/* Whether bytes have that name in LIB, a struct library: a store_verify_fn. Any thread. */
+bool library_verify(void *lib, const uint8_t name[STORE_NAME_LEN], const void *bytes, size_t len);
+
 /*
  * Adds the statements that remove node `ino` for good: its row, extended attributes, versions
  * (unless another node has the asset id). `op` fails with -EBUSY when the node has an entry again

@@ -68,8 +68,7 @@ static int library_open_content(struct library *lib)
 	return err ? err : content_open(lib->meta, lib->blobs, lib->pool, &params, &lib->content);
 }
 
-static bool library_verify(void *arg, const uint8_t name[STORE_NAME_LEN], const void *bytes,
-			   size_t len)
+bool library_verify(void *arg, const uint8_t name[STORE_NAME_LEN], const void *bytes, size_t len)
 {
 	struct library *lib = arg;
 	struct hash hash;

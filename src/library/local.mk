@@ -29,6 +29,7 @@ liblibrary_a_SOURCES = \
 	src/library/check-edges.c \
 	src/library/check-edges.c \
 	src/library/check-internal.h \
+	src/library/check-mend.c \
 	src/library/check-objects.c \
 	src/library/check-places.c \
 	src/library/check.c \

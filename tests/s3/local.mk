@@ -13,3 +13,4 @@ S3_SHELL += tests/s3/test-backup.sh
 S3_SHELL += tests/s3/test-export.sh
 S3_SHELL += tests/s3/test-cache.sh
 S3_SHELL += tests/s3/test-kill.sh
+S3_SHELL += tests/s3/test-mend.sh
