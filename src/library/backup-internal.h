@@ -61,6 +61,9 @@ struct backup_owner {
 /* The newest epoch that was claimed, or of which there is a segment although its claim is lost; 0: none. 0 or as backup_bucket_list(). */
 int backup_owner_newest(struct backup_bucket *b, uint32_t *epoch);
 
+/* Whether there is a claim to the epoch after EPOCH, as every take-over from its owner makes one: 1, 0, or as backup_bucket_get(). */
+int backup_owner_next(struct backup_bucket *b, uint32_t epoch);
+
 /* Reads a claim; backup_owner_release() ends it. 0, -ENOENT, ERR_CORRUPT, or as backup_bucket_get(). */
 int backup_owner_read(struct backup_bucket *b, uint32_t epoch, struct backup_owner *out);
 void backup_owner_release(struct backup_owner *o);

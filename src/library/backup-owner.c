@@ -53,6 +53,17 @@ int backup_owner_newest(struct backup_bucket *b, uint32_t *epoch)
 	return err;
 }
 
+int backup_owner_next(struct backup_bucket *b, uint32_t epoch)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT;
+	char key[OWNER_KEY];
+
+	owner_key(epoch + 1, key);
+	int err = backup_bucket_get(b, key, OWNER_MAX, &text);
+
+	return err == -ENOENT ? 0 : err && err != -EFBIG ? err : 1;
+}
+
 static bool owner_id(const json_t *claim, const char *name, uint8_t id[16])
 {
 	const char *text = json_string_value(json_object_get(claim, name));

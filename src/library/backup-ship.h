@@ -53,7 +53,7 @@ bool backup_ship_due(struct backup_ship *s);
 /*
  * Sends what has changed: 1 when something was sent, 0 when nothing had changed; then the bucket has the database as it was when it was called, or later. An error of s3_client_submit() or
  * meta_query(); -EAGAIN: several tries were in vain; it may be called again, where backup_ship_begun() still says so. -EEXIST: someone else has taken the backup over; for good. Whether
- * that is so is looked at once a minute, and, with SURE, now.
+ * that is so is looked at after each that was sent, and before it once a minute and, with SURE, now.
  */
 int backup_ship_step(struct backup_ship *s, bool sure);
 

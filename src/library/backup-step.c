@@ -254,6 +254,14 @@ int backup_ship_put(struct backup_ship *s, const struct backup_segment *segment,
 	return err;
 }
 
+static int step_taken(struct backup_ship *s, uint32_t epoch)
+{
+	buf_reset(&s->why);
+	buf_printf(&s->why, "another machine has taken the backup over (meta/claims/%08" PRIx32 ")",
+		   epoch);
+	return -EEXIST;
+}
+
 /* Whether another has claimed a newer epoch: -EEXIST. */
 static int step_owner(struct backup_ship *s)
 {
@@ -264,10 +272,7 @@ static int step_owner(struct backup_ship *s)
 		s->owner_ns = err ? s->owner_ns : time_mono_ns();
 		return err;
 	}
-	buf_reset(&s->why);
-	buf_printf(&s->why, "another machine has taken the backup over (meta/claims/%08" PRIx32 ")",
-		   newest);
-	return -EEXIST;
+	return step_taken(s, newest);
 }
 
 /* There is something where this step belongs: ours, of which the answer was lost, is of no harm. */
@@ -306,7 +311,12 @@ static int step_send(struct backup_ship *s, const struct backup_segment *step)
 	s->state.head.next++;
 	for (uint32_t part = 0; part < backup_segment_parts(step) && !err; part++)
 		err = backup_ship_put(s, step, part);
-	return err == -EEXIST ? step_in_the_way(s, step) : err;
+	if (err)
+		return err == -EEXIST ? step_in_the_way(s, step) : err;
+	/* Asked after it is there: what nobody had taken over by now is what a recovery finds. */
+	int next = backup_owner_next(&s->bucket, s->state.head.epoch);
+
+	return next > 0 ? step_taken(s, s->state.head.epoch + 1) : next;
 }
 
 /* The bucket has it: so it is written down. */

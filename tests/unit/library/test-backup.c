@@ -311,6 +311,7 @@ START_TEST(two_owners)
 	struct library_params params = { .mode = 0755 };
 	char copy[128], other[128], command[512];
 	struct library *second, *third;
+	uint64_t there = 0;
 
 	backup_unit_begin(&u, "");
 	snprintf(copy, sizeof(copy), "%s/copy", u.tree.dir);
@@ -337,12 +338,17 @@ START_TEST(two_owners)
 	ck_assert_ptr_nonnull(strstr(backup_ship_why(ship2), "copy"));
 	backup_unit_same(&u);
 
-	/* It may take over, and then the first is told, at the latest when it begins anew. */
+	/* It may take over, and then the first is told with its next step, and when it begins anew. */
 	backup_ship_free(ship2);
 	ship2 = backup_unit_ship(second, server_url(u.server));
 	ck_assert_int_eq(backup_ship_begin(ship2, false), -EEXIST);
 	ck_assert_int_eq(backup_ship_begin(ship2, true), 0);
 	ck_assert_int_eq(backup_ship_step(ship2, false), 1);
+	backup_unit_change(u.tree.lib, &u.tree.who, 2, 5);
+	ck_assert_int_eq(backup_ship_step(ship, false), -EEXIST);
+	ck_assert_ptr_nonnull(strstr(backup_ship_why(ship), "taken the backup over"));
+	ck_assert_int_eq(backup_unit_there(&u, &there, NULL), 0);
+	ck_assert(there == backup_unit_here(copy));
 	backup_ship_free(ship);
 	ship = backup_unit_ship(u.tree.lib, server_url(u.server));
 	ck_assert_int_eq(backup_ship_begin(ship, false), -EEXIST);
