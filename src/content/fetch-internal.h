@@ -154,6 +154,22 @@ struct fetch {
 /* Gives the lock back and frees what is dead. */
 void fetch_unlock(struct fetch *f) LOCK_RELEASES(&f->lock);
 
+/* What the metadata knows of a chunk. */
+struct fetch_row {
+	struct content *content;
+	bool found;
+	struct hash hash;
+	uint64_t size;
+	struct blob *blob; /* NULL: it has no place, or none whose file is there */
+	uint64_t start;
+};
+
+/*
+ * Fills *OUT: whether the chunk is here by now, and where. Its blob is the caller's to put, also on an error. 0, ERR_CORRUPT (no such chunk), or an error of
+ * meta_query() or blobs_get(). Without the lock.
+ */
+int fetch_find(struct content *c, int64_t chunk, struct fetch_row *out);
+
 /* Lists. An entry is in one at most. */
 void fetch_list_add(struct fetch_list *list, struct fetch_entry *e);
 void fetch_list_add_first(struct fetch_list *list, struct fetch_entry *e);

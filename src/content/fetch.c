@@ -10,16 +10,13 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
 	FETCH_TRANSFERS = 16,
 	FETCH_MEMORY = 96 << 20,
 	FETCH_TIMEOUT_S = 30,
-	FETCH_PAUSE_US = 200,
 	FETCH_AHEAD_SHARE = 2, /* chunks fetched ahead take this part of the memory at most */
 };
 
@@ -28,81 +25,6 @@ enum {
 
 /* A failure is logged this often. */
 #define FETCH_TELL_NS (10 * TIME_NS_PER_S)
-
-/* What the metadata knows of a chunk. */
-struct fetch_row {
-	struct content *content;
-	bool found;
-	struct hash hash;
-	uint64_t size;
-	struct blob *blob; /* NULL: it has no place, or none whose file is there */
-	uint64_t start;
-};
-
-struct fetch_place {
-	int64_t blob;
-	uint64_t start;
-};
-
-enum { FETCH_PLACES_MAX = 8 };
-
-struct fetch_places {
-	struct fetch_row *row;
-	struct fetch_place place[FETCH_PLACES_MAX];
-	size_t count;
-};
-
-static int fetch_find_row(void *arg, const struct meta_row *row)
-{
-	struct fetch_places *p = arg;
-	size_t len;
-	const void *hash = meta_row_bytes(row, 0, &len);
-
-	if (len != HASH_LEN)
-		return ERR_CORRUPT;
-	p->row->found = true;
-	memcpy(p->row->hash.b, hash, HASH_LEN);
-	p->row->size = (uint64_t)meta_row_int(row, 1);
-	if (!meta_row_null(row, 2) && p->count < FETCH_PLACES_MAX)
-		p->place[p->count++] = (struct fetch_place){ meta_row_int(row, 2),
-							     (uint64_t)meta_row_int(row, 3) };
-	return 0;
-}
-
-static int fetch_find_once(struct content *c, int64_t chunk, struct fetch_row *out)
-{
-	struct fetch_places p = { .row = out };
-	int got = META_QUERY(c->meta, FETCH_CHUNK, fetch_find_row, &p, META_I(chunk));
-
-	if (got < 0)
-		return got;
-	if (!out->found || !out->size || out->size > UINT32_MAX)
-		return ERR_CORRUPT;
-	for (size_t i = 0; i < p.count && !out->blob; i++) {
-		int err = blobs_get(c->blobs, p.place[i].blob, &out->blob);
-
-		out->start = p.place[i].start;
-		if (err && err != -ENOENT)
-			return err;
-	}
-	return 0;
-}
-
-/* As in view_of_object(): what is found while a blob changes hands may be out of date. */
-static int fetch_find(struct content *c, int64_t chunk, struct fetch_row *out)
-{
-	for (;;) {
-		unsigned ended = __atomic_load_n(&c->moves_ended, __ATOMIC_SEQ_CST);
-		int err;
-
-		*out = (struct fetch_row){ .content = c };
-		err = fetch_find_once(c, chunk, out);
-		if (__atomic_load_n(&c->moves_begun, __ATOMIC_SEQ_CST) == ended)
-			return err;
-		blob_put(out->blob);
-		usleep(FETCH_PAUSE_US);
-	}
-}
 
 /* Puts the entry in line, or where it was found. */
 static void fetch_found_locked(struct fetch *f, struct fetch_entry *e, int err,

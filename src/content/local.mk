@@ -33,6 +33,7 @@ libcontent_a_SOURCES = \
 	src/content/extent.h \
 	src/content/fetch-cache.c \
 	src/content/fetch-entry.c \
+	src/content/fetch-find.c \
 	src/content/fetch-internal.h \
 	src/content/fetch-let-go.c \
 	src/content/fetch-record.c \

@@ -58,9 +58,9 @@ EXTRA_DIST += tests/unit/content/evict-unit.h
 UNIT_TESTS += tests/unit/content/test-evict
 tests_unit_content_test_evict_LDADD = $(UNIT_CONTENT_LIBS)
 UNIT_TESTS += tests/unit/content/test-evict-race
-tests_unit_content_test_evict_race_LDADD = $(UNIT_CONTENT_LIBS)
+tests_unit_content_test_evict_race_LDADD = tests/unit/s3/libserver.a $(UNIT_CONTENT_LIBS)
 tests_unit_content_test_evict_race_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=blobs_hold \
-	-Wl,--wrap=blobs_alone -Wl,--wrap=view_plan_read
+	-Wl,--wrap=blobs_alone -Wl,--wrap=view_plan_read -Wl,--wrap=blobs_get
 UNIT_TESTS += tests/unit/content/test-fetch
 tests_unit_content_test_fetch_LDADD = tests/unit/s3/libserver.a $(UNIT_CONTENT_LIBS)
 UNIT_TESTS += tests/unit/content/test-fetch-fault

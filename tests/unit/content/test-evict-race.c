@@ -7,6 +7,7 @@
 
 #include "content/view-internal.h"
 #include "evict-unit.h"
+#include "fetch-unit.h"
 
 #include <pthread.h>
 #include <semaphore.h>
@@ -27,6 +28,13 @@ int __wrap_blobs_alone(struct blobs *b, int64_t id);
 int __real_blobs_alone(struct blobs *b, int64_t id);
 int __wrap_view_plan_read(struct content *c, struct view_plan *p);
 int __real_view_plan_read(struct content *c, struct view_plan *p);
+
+static struct away *at_get; /* NULL: nothing happens there */
+static const struct asset *going;
+static const struct blobs *beside_blobs;
+
+int __wrap_blobs_get(struct blobs *b, int64_t id, struct blob **out);
+int __real_blobs_get(struct blobs *b, int64_t id, struct blob **out);
 
 /* Between rows and bytes someone opens the file. */
 int __wrap_blobs_hold(struct blobs *b, int64_t id, int *fd)
@@ -59,6 +67,18 @@ int __wrap_view_plan_read(struct content *c, struct view_plan *p)
 	return err;
 }
 
+/* What a process beside the one that mounts is about to open goes. */
+int __wrap_blobs_get(struct blobs *b, int64_t id, struct blob **out)
+{
+	if (at_get && b == beside_blobs) {
+		struct away *a = at_get;
+
+		at_get = NULL;
+		ck_assert_uint_gt(evict_one(&a->w, going, EDGE).freed_bytes, 0);
+	}
+	return __real_blobs_get(b, id, out);
+}
+
 START_TEST(who_comes_between_rows_and_bytes_loses_nothing)
 {
 	struct world w;
@@ -85,6 +105,41 @@ START_TEST(who_comes_between_rows_and_bytes_loses_nothing)
 	evict_check(&w);
 	free(data);
 	world_close(&w);
+}
+END_TEST
+
+/* What was not here when it was opened is here, and goes again, while another process looks for it. */
+START_TEST(who_fetches_beside_reads_right)
+{
+	struct away a;
+	struct asset asset;
+	struct view *v = NULL;
+	uint8_t *data = stream_new(4, LEN), *back = malloc(LEN);
+
+	away_open(&a, FETCH_KEEP);
+	away_asset(&a, &asset, data, LEN);
+	struct away beside = { .lab = a.lab, .w = a.w };
+
+	beside.w.dir_fd = -1;
+	beside.w.params.adopt = false;
+	world_enter(&beside.w, 0);
+	away_start(&beside, FETCH_KEEP);
+	ck_assert_int_eq(view_of_object(beside.w.content, asset.object, &v), 0);
+	asset_is(&a.w, &asset, data, LEN);
+	ck_assert_int_eq(fetch_record(a.w.content), 0);
+	fetch_let_go(a.w.content);
+	going = &asset;
+	beside_blobs = beside.w.blobs;
+	at_get = &a;
+	/* Not in the block of an edge, which stays. */
+	ck_assert_int_eq(view_read(v, back, LEN / 4, LEN / 2), LEN / 4);
+	ck_assert_mem_eq(back, data + LEN / 2, LEN / 4);
+	ck_assert_ptr_null(at_get);
+	view_put(v);
+	world_leave(&beside.w);
+	away_close(&a);
+	free(back);
+	free(data);
 }
 END_TEST
 
@@ -312,5 +367,6 @@ START_TEST(a_kill_at_any_time_loses_nothing)
 }
 END_TEST
 
-UNIT_MAIN("evict-race", 60, who_comes_between_rows_and_bytes_loses_nothing, a_view_is_built_again,
-	  readers_see_right_bytes_or_none, a_kill_at_any_time_loses_nothing)
+UNIT_MAIN("evict-race", 60, who_comes_between_rows_and_bytes_loses_nothing,
+	  who_fetches_beside_reads_right, a_view_is_built_again, readers_see_right_bytes_or_none,
+	  a_kill_at_any_time_loses_nothing)
