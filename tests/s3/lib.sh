@@ -100,10 +100,12 @@ query() {
 
 # What of the store the bucket does not have yet, in KiB: chunks that wait to be sent, and drafts. Both as of one moment: what is sealed goes from one to the other.
 dirty_kib() {
-	local kib=0 unsent path
+	local kib=0 unsent path size
 	while IFS='|' read -r unsent path; do
 		kib=$((kib + unsent))
-		[ -z "$path" ] || kib=$((kib + $(du -k "$lib/blobs/$path" 2>/dev/null | cut -f1)))
+		size=
+		[ -z "$path" ] || size=$(du -k "$lib/blobs/$path" 2>/dev/null | cut -f1)
+		kib=$((kib + ${size:-0}))
 	done < <(query "SELECT coalesce(sum(size), 0) / 1024, '' FROM upload WHERE kind = 1
 		UNION ALL SELECT 0, printf('%02x/%016x', id >> 8 & 255, id) FROM blob WHERE kind = 1")
 	echo $kib
