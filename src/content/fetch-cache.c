@@ -4,7 +4,7 @@
  * once; that they are there is recorded some time later (fetch-record.c).
  *
  * A cache belongs to this process's instance and its file is open as long as anything may be written to it: nobody else gives ranges of it back. Once let go it
- * is never written again. One that has all of its object is a home from then on.
+ * is written again only by who takes it over (fetch_cache_continue()). One that has all of its object is a home from then on.
  */
 #include "config.h"
 
@@ -45,13 +45,35 @@ static void fetch_fill_add(struct meta_op *op, void *arg)
 		 META_I(r->cache->object));
 }
 
+static int fetch_free_row(void *arg, const struct meta_row *row)
+{
+	struct fetch_cache *k = arg;
+
+	k->blob = meta_row_int(row, 0);
+	k->recorded = meta_row_int(row, 1);
+	return 0;
+}
+
+static void fetch_fill_take(struct meta_op *op, void *arg)
+{
+	const struct fetch_cache_row *r = arg;
+
+	META_ADD(op, FETCH_TAKE, META_ONE, -ESTALE, META_I(r->cache->blob), CONTENT_OWNER(r->c),
+		 META_I(r->cache->object));
+}
+
+static void fetch_fill_disown(struct meta_op *op, void *arg)
+{
+	const struct fetch_cache_row *r = arg;
+
+	META_ADD(op, BLOB_DISOWN, META_ANY, 0, META_I(r->cache->blob), CONTENT_OWNER(r->c));
+}
+
 static int fetch_cache_open(struct content *c, struct fetch_cache *k)
 {
 	struct blob *blob = NULL;
-	int err = content_empty_file(c, k->blob);
+	int err;
 
-	if (err)
-		return err;
 	k->fd = blobs_open_write(c->blobs, k->blob);
 	if (k->fd < 0)
 		return k->fd;
@@ -66,6 +88,29 @@ static int fetch_cache_open(struct content *c, struct fetch_cache *k)
 	return err;
 }
 
+/*
+ * One that was let go of, by whom ever, is gone on with: 1. 0: there is none. The file is open from before anything is written to it, and whoever gives
+ * ranges of it back holds it meanwhile (blobs_hold()), reads the rows that are there then, and does nothing where someone has it.
+ */
+static int fetch_cache_continue(struct content *c, struct fetch_cache *k)
+{
+	struct fetch_cache_row row = { c, k };
+	int got = META_QUERY(c->meta, FETCH_FREE, fetch_free_row, k, META_I(k->object));
+
+	if (got <= 0)
+		return got;
+	int err = content_change(c, fetch_fill_take, &row);
+
+	if (!err) {
+		err = fetch_cache_open(c, k);
+		if (!err)
+			return 1;
+		(void)content_change(c, fetch_fill_disown, &row);
+	}
+	k->recorded = 0;
+	return err == -ESTALE || err == -ENOENT ? 0 : err;
+}
+
 /* The row, then the file. Of what fails half-way collection finds the rest. */
 static int fetch_cache_make(struct content *c, struct fetch_cache *k)
 {
@@ -74,11 +119,16 @@ static int fetch_cache_make(struct content *c, struct fetch_cache *k)
 
 	if (got <= 0)
 		return got ? got : -ESTALE;
+	got = fetch_cache_continue(c, k);
+	if (got)
+		return got < 0 ? got : 0;
 	k->blob = meta_next_id(c->meta, META_SEQ_BLOB);
 	if (k->blob < 0)
 		return (int)k->blob;
 	int err = content_change(c, fetch_fill_add, &row);
 
+	if (!err)
+		err = content_empty_file(c, k->blob);
 	return err ? err : fetch_cache_open(c, k);
 }
 
@@ -240,13 +290,6 @@ void fetch_keep_locked(struct fetch *f, struct fetch_entry *e)
 		fetch_entry_put_locked(f, e);
 	fetch_pump_locked(f);
 	lock_cond_broadcast(&f->change);
-}
-
-static void fetch_fill_disown(struct meta_op *op, void *arg)
-{
-	const struct fetch_cache_row *r = arg;
-
-	META_ADD(op, BLOB_DISOWN, META_ANY, 0, META_I(r->cache->blob), CONTENT_OWNER(r->c));
 }
 
 /* It is not in the table any more, and nothing is written to it. */

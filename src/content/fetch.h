@@ -46,8 +46,8 @@ void fetch_stop(struct content *c);
 int fetch_record(struct content *c);
 
 /*
- * Lets go of the cache blobs of objects that nobody has a view of, after recording what they have, so that they can be evicted. What is fetched of such an object later
- * goes into another. Waits for the disk.
+ * Lets go of the cache blobs of objects that nobody has a view of, after recording what they have, so that they can be evicted. Who fetches more of such an object
+ * later takes over what is left of it. Waits for the disk.
  */
 void fetch_let_go(struct content *c);
 

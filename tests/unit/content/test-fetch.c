@@ -124,6 +124,39 @@ START_TEST(a_part_is_kept_too)
 }
 END_TEST
 
+/* What a process began to fetch another goes on with: all of it is one file in the end. */
+START_TEST(a_part_is_gone_on_with)
+{
+	struct away a;
+	struct asset asset;
+	uint8_t *data = stream_new(3, LEN), got[3000];
+
+	away_open(&a, FETCH_KEEP);
+	away_asset(&a, &asset, data, LEN);
+	for (uint64_t at = 0; at < LEN / 2; at += LEN / 5) {
+		struct view *v = away_view(&a, &asset);
+
+		ck_assert_int_eq(view_read(v, got, sizeof got, at), sizeof got);
+		view_put(v);
+		away_restart(&a, FETCH_KEEP);
+	}
+	size_t places = away_places(&a);
+	struct view *v = away_view(&a, &asset);
+
+	ck_assert_uint_ge(places, 3);
+	away_reads(v, data, LEN, LEN);
+	ck_assert_int_eq(fetch_record(a.w.content), 0);
+	view_put(v);
+	v = away_view(&a, &asset);
+	ck_assert_ptr_nonnull(view_whole(v));
+	away_reads(v, data, LEN, LEN);
+	view_put(v);
+	world_check(&a.w);
+	away_close(&a);
+	free(data);
+}
+END_TEST
+
 /* Contents that would lie in a bundle do so again. */
 START_TEST(small_contents_share_a_bundle)
 {
@@ -394,7 +427,8 @@ START_TEST(a_missing_blob_is_fetched)
 END_TEST
 
 UNIT_MAIN("fetch", 60, each_chunk_is_fetched_once, a_small_read_fetches_one_chunk,
-	  what_was_fetched_is_kept, a_part_is_kept_too, small_contents_share_a_bundle,
-	  many_readers_wait_for_one_transfer, a_steady_reader_is_fetched_for_ahead,
-	  as_many_come_ahead_as_may, memory_is_limited, what_found_no_room_is_kept_later,
-	  a_seal_comes_again, a_draft_reads_its_base, a_missing_blob_is_fetched)
+	  what_was_fetched_is_kept, a_part_is_kept_too, a_part_is_gone_on_with,
+	  small_contents_share_a_bundle, many_readers_wait_for_one_transfer,
+	  a_steady_reader_is_fetched_for_ahead, as_many_come_ahead_as_may, memory_is_limited,
+	  what_found_no_room_is_kept_later, a_seal_comes_again, a_draft_reads_its_base,
+	  a_missing_blob_is_fetched)
