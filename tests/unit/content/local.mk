@@ -65,7 +65,7 @@ UNIT_TESTS += tests/unit/content/test-fetch
 tests_unit_content_test_fetch_LDADD = tests/unit/s3/libserver.a $(UNIT_CONTENT_LIBS)
 UNIT_TESTS += tests/unit/content/test-fetch-fault
 tests_unit_content_test_fetch_fault_LDADD = tests/unit/s3/libserver.a $(UNIT_CONTENT_LIBS)
-tests_unit_content_test_fetch_fault_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=io_sync_data
+tests_unit_content_test_fetch_fault_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=io_sync_data -Wl,--wrap=io_pwrite_full -Wl,--wrap=meta_apply
 EXTRA_DIST += tests/unit/content/upload-unit.h
 UNIT_TESTS += tests/unit/content/test-upload
 tests_unit_content_test_upload_LDADD = tests/unit/s3/libserver.a $(UNIT_CONTENT_LIBS)

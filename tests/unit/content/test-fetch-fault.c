@@ -10,7 +10,10 @@
 
 enum { LEN = 60 * 1000 };
 
-static atomic_int sync_failures;
+/* What there is no room for. */
+enum { FULL_BYTES = 1, FULL_ROWS = 2 };
+
+static atomic_int sync_failures, full, refused;
 
 WRAP(int, io_sync_data, (int fd))
 {
@@ -22,6 +25,24 @@ WRAP(int, io_sync_data, (int fd))
 static struct fetch_params patience(int64_t ms)
 {
 	return (struct fetch_params){ .keep = true, .timeout_ns = ms * TIME_NS_PER_MS };
+}
+
+/* As a disk that fills up while it is written: a part is there. */
+WRAP(int, io_pwrite_full, (int fd, const void *data, size_t len, uint64_t off))
+{
+	if (!(atomic_load(&full) & FULL_BYTES))
+		return __real_io_pwrite_full(fd, data, len, off);
+	atomic_fetch_add(&refused, 1);
+	(void)__real_io_pwrite_full(fd, data, len / 2, off);
+	return -ENOSPC;
+}
+
+WRAP(int, meta_apply, (struct meta * m, struct meta_op *op))
+{
+	if (!(atomic_load(&full) & FULL_ROWS))
+		return __real_meta_apply(m, op);
+	atomic_fetch_add(&refused, 1);
+	return -ENOSPC;
 }
 
 /* Whatever passes is waited out. */
@@ -346,6 +367,96 @@ START_TEST(a_failed_sync_of_a_bundle_leaves_no_row)
 }
 END_TEST
 
+/* A disk without room, for bytes, rows or both, of a cache or a bundle: what is read is right, what is recorded is there, and it is kept when there is room. */
+START_TEST(a_full_disk)
+{
+	const struct fetch_params params = { .keep = true,
+					     .timeout_ns = 20 * TIME_NS_PER_S,
+					     .memory_bytes = LEN / 4 };
+	size_t len = _i < 6 ? LEN : 300;
+	bool ends = _i % 2;
+	struct away a;
+	struct asset asset;
+	uint8_t *data = stream_new(9, len);
+
+	away_open(&a, params);
+	size_t chunks = away_asset(&a, &asset, data, len);
+	struct view *v = away_view(&a, &asset);
+
+	atomic_store(&full, 1 + _i / 2 % 3);
+	for (int i = 0; i < 3; i++) {
+		away_reads(v, data, len, 1000);
+		(void)fetch_record(a.w.content);
+	}
+	ck_assert_int_gt(atomic_load(&refused), 0);
+	ck_assert_uint_eq(away_places(&a), 0);
+	world_check(&a.w);
+	/* The process ends while it is full, or finds room again. */
+	if (ends) {
+		view_put(v);
+		content_close(a.w.content);
+		a.w.content = NULL;
+	}
+	atomic_store(&full, 0);
+	if (ends) {
+		world_restart(&a.w);
+		ck_assert_uint_eq(away_places(&a), 0);
+		away_start(&a, params);
+		v = away_view(&a, &asset);
+	}
+	away_reads(v, data, len, 1000);
+	ck_assert_int_eq(fetch_record(a.w.content), 0);
+	if (ends || len == LEN)
+		ck_assert_uint_gt(away_places(&a), 0);
+	view_put(v);
+	world_check(&a.w);
+
+	/* What was still in memory is fetched, and then all is here. */
+	away_restart(&a, params);
+	v = away_view(&a, &asset);
+	away_reads(v, data, len, 1000);
+	view_put(v);
+	ck_assert_int_eq(fetch_record(a.w.content), 0);
+	ck_assert_uint_eq(away_places(&a), chunks);
+	world_check(&a.w);
+	away_close(&a);
+	free(data);
+}
+END_TEST
+
+/* Bytes found room, and their rows do not yet: they are read, and recorded when there is room, without the bucket. */
+START_TEST(rows_that_find_room_later)
+{
+	struct away a;
+	struct asset asset;
+	uint8_t *data = stream_new(10, LEN), byte;
+
+	away_open(&a, FETCH_KEEP);
+	size_t chunks = away_asset(&a, &asset, data, LEN);
+	struct view *v = away_view(&a, &asset);
+
+	ck_assert_int_eq(view_read(v, &byte, 1, 0), 1);
+	ck_assert_int_eq(fetch_record(a.w.content), 0);
+	size_t before = away_places(&a);
+
+	atomic_store(&full, FULL_ROWS);
+	away_reads(v, data, LEN, LEN);
+	ck_assert_int_eq(fetch_record(a.w.content), -ENOSPC);
+	ck_assert_uint_eq(away_places(&a), before);
+	unsigned gets = away_gets(&a);
+
+	away_reads(v, data, LEN, 1000);
+	atomic_store(&full, 0);
+	ck_assert_int_eq(fetch_record(a.w.content), 0);
+	ck_assert_uint_eq(away_places(&a), chunks);
+	ck_assert_uint_eq(away_gets(&a), gets);
+	view_put(v);
+	world_check(&a.w);
+	away_close(&a);
+	free(data);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("fetch-fault");
@@ -361,6 +472,8 @@ int main(void)
 	tcase_add_loop_test(tcase, the_end_comes_at_any_time, 0, 12);
 	tcase_add_test(tcase, a_failed_sync_leaves_no_row);
 	tcase_add_test(tcase, a_failed_sync_of_a_bundle_leaves_no_row);
+	tcase_add_loop_test(tcase, a_full_disk, 0, 12);
+	tcase_add_test(tcase, rows_that_find_room_later);
 	suite_add_tcase(suite, tcase);
 	SRunner *runner = srunner_create(suite);
 
