@@ -27,7 +27,6 @@ liblibrary_a_SOURCES = \
 	src/library/cache.c \
 	src/library/cache.h \
 	src/library/check-edges.c \
-	src/library/check-edges.c \
 	src/library/check-internal.h \
 	src/library/check-mend.c \
 	src/library/check-objects.c \

@@ -114,4 +114,28 @@ static inline void evict_check(struct world *w)
 	sqlite3_close(db);
 }
 
+enum { EVICT_LEN = 100000, EVICT_EDGE = 8192 };
+
+/* One sealed asset of EVICT_LEN bytes that the bucket has. */
+static inline uint8_t *evict_sent(struct world *w, struct asset *a, uint64_t seed)
+{
+	uint8_t *data = stream_new(seed, EVICT_LEN);
+
+	asset_of(w, a, data, EVICT_LEN);
+	send_all(w);
+	return data;
+}
+
+/* The blob that has its content. */
+static inline int64_t evict_home(struct world *w, const struct asset *a)
+{
+	struct view *v = NULL;
+
+	ck_assert_int_eq(view_of_object(w->content, a->object, &v), 0);
+	int64_t home = blob_id(v->runs[0].blob);
+
+	view_put(v);
+	return home;
+}
+
 #endif

@@ -57,6 +57,8 @@ tests_unit_content_test_unseal_race_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=blobs_get
 EXTRA_DIST += tests/unit/content/evict-unit.h
 UNIT_TESTS += tests/unit/content/test-evict
 tests_unit_content_test_evict_LDADD = $(UNIT_CONTENT_LIBS)
+UNIT_TESTS += tests/unit/content/test-evict-edge
+tests_unit_content_test_evict_edge_LDADD = $(UNIT_CONTENT_LIBS)
 UNIT_TESTS += tests/unit/content/test-evict-race
 tests_unit_content_test_evict_race_LDADD = tests/unit/s3/libserver.a $(UNIT_CONTENT_LIBS)
 tests_unit_content_test_evict_race_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=blobs_hold \

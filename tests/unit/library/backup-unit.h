@@ -96,6 +96,15 @@ static inline struct backup_ship *backup_unit_ship(struct library *lib, const ch
 	return ship;
 }
 
+/* One for the library, that has begun. */
+static inline struct backup_ship *backup_unit_begun(struct backup_unit *u)
+{
+	struct backup_ship *ship = backup_unit_ship(u->tree.lib, server_url(u->server));
+
+	ck_assert_int_eq(backup_ship_begin(ship, false), 0);
+	return ship;
+}
+
 /* A few changes of the tree, larger ones now and then. */
 static inline void backup_unit_change(struct library *lib, const struct actor *who, unsigned number,
 				      unsigned count)

@@ -5,21 +5,10 @@
  */
 #include "config.h"
 
-#include <signal.h>
-#include <sys/resource.h>
-
 #include "backup-unit.h"
 #include "library/backup.h"
 
 enum { STEPS = 240, FAULT_STEPS = 2, PAGE = 4096 };
-
-static struct backup_ship *begun(struct backup_unit *u)
-{
-	struct backup_ship *ship = backup_unit_ship(u->tree.lib, server_url(u->server));
-
-	ck_assert_int_eq(backup_ship_begin(ship, false), 0);
-	return ship;
-}
 
 static void copy_file(const char *from, const char *to)
 {
@@ -120,7 +109,7 @@ static struct backup_ship *crash(struct backup_unit *u, struct backup_ship *ship
 	backup_ship_free(ship);
 	if (power && !access(saved, F_OK))
 		copy_file(saved, now);
-	ship = begun(u);
+	ship = backup_unit_begun(u);
 	copy_file(now, saved);
 	return ship;
 }
@@ -131,7 +120,7 @@ START_TEST(follows_the_library)
 	unsigned most = 0;
 
 	backup_unit_begin(&u, "");
-	struct backup_ship *ship = begun(&u);
+	struct backup_ship *ship = backup_unit_begun(&u);
 
 	for (unsigned i = 0; i < STEPS / unit_stride() + 60; i++) {
 		backup_unit_change(u.tree.lib, &u.tree.who, i,
@@ -166,7 +155,7 @@ START_TEST(the_database_may_fall_back)
 	backup_unit_begin(&u, "");
 	snprintf(db, sizeof(db), "%s/garner.db", u.tree.path);
 	snprintf(old, sizeof(old), "%s/old", u.tree.dir);
-	struct backup_ship *ship = begun(&u);
+	struct backup_ship *ship = backup_unit_begun(&u);
 
 	backup_unit_change(u.tree.lib, &u.tree.who, 1, 50);
 	ck_assert_int_eq(backup_ship_step(ship, false), 1);
@@ -177,7 +166,7 @@ START_TEST(the_database_may_fall_back)
 	library_close(u.tree.lib);
 	copy_file(old, db);
 	tree_unit_open(&u.tree);
-	ship = begun(&u);
+	ship = backup_unit_begun(&u);
 	backup_unit_change(u.tree.lib, &u.tree.who, 3, 3);
 	ck_assert_int_eq(backup_ship_step(ship, false), 1);
 	backup_unit_same(&u);
@@ -204,7 +193,7 @@ START_TEST(a_server_that_goes_wrong)
 	struct backup_unit u;
 
 	backup_unit_begin(&u, "");
-	struct backup_ship *ship = begun(&u);
+	struct backup_ship *ship = backup_unit_begun(&u);
 
 	for (unsigned i = 0; i < FAULT_STEPS * sizeof(faults) / sizeof(*faults); i++) {
 		backup_unit_change(u.tree.lib, &u.tree.who, i, 5);
@@ -238,7 +227,7 @@ START_TEST(who_waits_can_be_cut_short)
 	pthread_t thread;
 
 	backup_unit_begin(&u, "");
-	struct backup_ship *ship = begun(&u);
+	struct backup_ship *ship = backup_unit_begun(&u);
 	int64_t began = time_mono_ns();
 
 	server_fault(u.server, (struct fault){ .kind = FAULT_HANG });
@@ -260,7 +249,7 @@ START_TEST(segments_that_are_lost_or_damaged)
 	uint64_t before, there = 0;
 
 	backup_unit_begin(&u, "");
-	struct backup_ship *ship = begun(&u);
+	struct backup_ship *ship = backup_unit_begun(&u);
 
 	ck_assert_int_eq(backup_unit_there(&u, &there, NULL), -ENODATA);
 	ck_assert_int_eq(backup_ship_step(ship, false), 1);
@@ -276,7 +265,7 @@ START_TEST(segments_that_are_lost_or_damaged)
 		backup_bucket_delete(&b, "meta/00000001/000000000003-000000000002-0000-0001"), 0);
 	ck_assert_int_eq(backup_unit_there(&u, &there, NULL), 0);
 	ck_assert(there == before);
-	ship = begun(&u);
+	ship = backup_unit_begun(&u);
 	ck_assert_int_eq(backup_ship_step(ship, false), 1);
 	backup_unit_same(&u);
 	/* Without all, too. */
@@ -290,7 +279,7 @@ START_TEST(segments_that_are_lost_or_damaged)
 	}
 	ck_assert_int_eq(backup_unit_there(&u, &there, NULL), -ENODATA);
 	backup_ship_free(ship);
-	ship = begun(&u);
+	ship = backup_unit_begun(&u);
 	ck_assert_int_eq(backup_ship_step(ship, false), 1);
 	backup_unit_same(&u);
 	backup_ship_free(ship);
@@ -316,7 +305,7 @@ START_TEST(two_owners)
 	backup_unit_begin(&u, "");
 	snprintf(copy, sizeof(copy), "%s/copy", u.tree.dir);
 	snprintf(other, sizeof(other), "%s/other", u.tree.dir);
-	struct backup_ship *ship = begun(&u), *ship2, *ship3;
+	struct backup_ship *ship = backup_unit_begun(&u), *ship2, *ship3;
 
 	ck_assert_int_eq(backup_ship_step(ship, false), 1);
 	backup_ship_free(ship);
@@ -329,7 +318,7 @@ START_TEST(two_owners)
 	ck_assert_int_eq(library_open(other, 0, &third), 0);
 
 	/* A copy cannot know that it is one; who comes second is told. */
-	ship = begun(&u);
+	ship = backup_unit_begun(&u);
 	ship2 = backup_unit_ship(second, server_url(u.server));
 	ck_assert_int_eq(backup_ship_begin(ship2, false), 0);
 	backup_unit_change(u.tree.lib, &u.tree.who, 1, 5);
@@ -368,23 +357,6 @@ START_TEST(two_owners)
 }
 END_TEST
 
-START_TEST(one_process_at_a_time)
-{
-	struct backup_unit u;
-	struct buf why = BUF_INIT;
-
-	backup_unit_begin(&u, "");
-	struct backup_ship *ship = begun(&u);
-
-	ck_assert_int_eq(backup_now(u.tree.lib, false, NULL, &why), -EBUSY);
-	backup_ship_free(ship);
-	ck_assert_int_eq(backup_now(u.tree.lib, false, NULL, &why), 0);
-	backup_unit_same(&u);
-	buf_release(&why);
-	backup_unit_end(&u);
-}
-END_TEST
-
 /* Numbers that are all taken: that is no backup. */
 START_TEST(a_step_that_cannot_be_made_is_told)
 {
@@ -394,7 +366,7 @@ START_TEST(a_step_that_cannot_be_made_is_told)
 	char key[64];
 
 	backup_unit_begin(&u, "");
-	struct backup_ship *ship = begun(&u);
+	struct backup_ship *ship = backup_unit_begun(&u);
 
 	ck_assert_int_eq(backup_ship_step(ship, false), 1);
 	backup_bucket_init(&b, backup_unit_client(server_url(u.server)));
@@ -429,7 +401,7 @@ START_TEST(what_was_on_its_way_is_left)
 	struct buf claim = BUF_INIT;
 
 	backup_unit_begin(&u, "");
-	struct backup_ship *ship = begun(&u);
+	struct backup_ship *ship = backup_unit_begun(&u);
 
 	for (unsigned i = 0; !facts.merging; i++) {
 		backup_unit_change(u.tree.lib, &u.tree.who, i, 1);
@@ -459,97 +431,7 @@ START_TEST(what_was_on_its_way_is_left)
 }
 END_TEST
 
-static enum backup_mood mood(struct library *lib)
-{
-	struct backup_status st;
-
-	backup_status(lib, &st);
-	return st.mood;
-}
-
-/* The thread of a mount waits for another process, sends what changes by itself, and is off where it is switched off. */
-START_TEST(a_mount_backs_up)
-{
-	struct backup_unit u;
-	struct library *mount;
-	int result = 1;
-
-	backup_unit_begin(&u, "");
-	struct backup_ship *ship = begun(&u);
-
-	ck_assert_int_eq(library_open(u.tree.path, LIBRARY_MOUNT, &mount), 0);
-	ck_assert_int_eq(mood(mount), BACKUP_OFF);
-	ck_assert_int_eq(library_start(mount), 0);
-	while (mood(mount) != BACKUP_FAILING)
-		usleep(1000);
-	backup_ship_free(ship);
-	while (mood(mount) != BACKUP_CURRENT)
-		usleep(1000);
-	backup_unit_change(mount, &u.tree.who, 1, 5);
-	uint64_t ticket = backup_ask(mount, false);
-
-	while (!backup_told(mount, ticket, &result))
-		usleep(1000);
-	ck_assert_int_eq(result, 0);
-	backup_unit_same(&u);
-	/* What is left at the end is sent. */
-	backup_unit_change(mount, &u.tree.who, 2, 5);
-	library_close(mount);
-	backup_unit_same(&u);
-	backup_unit_end(&u);
-}
-END_TEST
-
-/* A setting of more pages than are written down at a time, and fewer than a part of a segment has. */
-static void change_many_pages(struct library *lib)
-{
-	enum { LEN = 6 << 20 };
-	char *text = malloc(LEN);
-	struct meta_op *op = meta_op_new();
-
-	memset(text, 'x', LEN);
-	META_ADD(op, SETTING_SET, META_ONE, 0, META_T("large", 5), META_T(text, LEN));
-	ck_assert_int_eq(meta_apply(lib->meta, op), 0);
-	meta_op_free(op);
-	free(text);
-}
-
-static void wait_for_mood(struct library *lib, enum backup_mood wanted)
-{
-	int64_t until = time_mono_ns() + 30 * TIME_NS_PER_S;
-
-	while (mood(lib) != wanted && time_mono_ns() < until)
-		usleep(1000);
-	ck_assert_int_eq(mood(lib), wanted);
-}
-
-/* What cannot be written down for want of space is made up for once there is some. */
-START_TEST(a_full_disk_is_got_over)
-{
-	struct backup_unit u;
-	struct library *mount;
-	struct rlimit before, small;
-
-	backup_unit_begin(&u, "");
-	ck_assert_int_eq(library_open(u.tree.path, LIBRARY_MOUNT, &mount), 0);
-	ck_assert_int_eq(library_start(mount), 0);
-	wait_for_mood(mount, BACKUP_CURRENT);
-	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
-	small = before;
-	small.rlim_cur = BACKUP_STATE_HEAD;
-	signal(SIGXFSZ, SIG_IGN);
-	change_many_pages(mount);
-	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
-	wait_for_mood(mount, BACKUP_FAILING);
-	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
-	wait_for_mood(mount, BACKUP_CURRENT);
-	backup_unit_same(&u);
-	library_close(mount);
-	backup_unit_end(&u);
-}
-END_TEST
-
 UNIT_MAIN("backup", 120, segments_come_back, keys_are_read_as_they_are_written, follows_the_library,
 	  the_database_may_fall_back, a_server_that_goes_wrong, who_waits_can_be_cut_short,
-	  segments_that_are_lost_or_damaged, two_owners, one_process_at_a_time, a_mount_backs_up,
-	  a_step_that_cannot_be_made_is_told, what_was_on_its_way_is_left, a_full_disk_is_got_over)
+	  segments_that_are_lost_or_damaged, two_owners, a_step_that_cannot_be_made_is_told,
+	  what_was_on_its_way_is_left)
