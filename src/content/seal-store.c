@@ -57,9 +57,6 @@ static int seal_store_import(struct seal *s, struct seal_item *it, const struct 
 			return put ? (int)put : -EIO;
 		done += (size_t)put;
 	}
-	/* The disk begins with it while the next chunk is cut, so that the sync at the end is short. */
-	(void)sync_file_range(blob_fd(it->draft->file), (off_t)chunk->start, (off_t)chunk->len,
-			      SYNC_FILE_RANGE_WRITE);
 	return 0;
 }
 
@@ -80,6 +77,9 @@ int seal_store(struct seal *s, struct seal_item *it, struct seal_chunk *chunk, c
 		err = seal_store_rest(it, chunk, data);
 	if (err)
 		return err;
+	/* The disk begins with it while the next chunk is cut, so that the sync at the end is short. */
+	(void)sync_file_range(blob_fd(it->draft->file), (off_t)chunk->start, (off_t)chunk->len,
+			      SYNC_FILE_RANGE_WRITE);
 	it->home = true;
 	chunk->blob = draft_blob(it->draft);
 	chunk->at = chunk->start;
