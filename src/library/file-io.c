@@ -33,45 +33,37 @@ static bool file_beyond(uint64_t off, uint64_t len)
 	return off > INT64_MAX || len > INT64_MAX - off;
 }
 
-ssize_t file_read(struct file *f, void *buf, size_t len, uint64_t off)
+/* Reads what the file has now: a draft by `draft`, sealed content by `view`. */
+static ssize_t file_read_by(ssize_t (*draft)(struct draft *, void *, size_t, uint64_t),
+			    ssize_t (*view)(const struct view *, void *, size_t, uint64_t),
+			    struct file *f, void *buf, size_t len, uint64_t off)
 {
 	struct file_source src;
 	int rc = file_source_get(f, &src);
 
 	if (rc)
 		return rc;
-	ssize_t n = src.draft ? draft_read(src.draft, buf, len, off)
-			      : view_read(src.view, buf, len, off);
+	ssize_t n = src.draft ? draft(src.draft, buf, len, off) : view(src.view, buf, len, off);
 
 	file_source_put(f, &src);
 	return n;
+}
+
+ssize_t file_read(struct file *f, void *buf, size_t len, uint64_t off)
+{
+	return file_read_by(draft_read, view_read, f, buf, len, off);
 }
 
 ssize_t file_read_here(struct file *f, void *buf, size_t len, uint64_t off)
 {
-	struct file_source src;
-	int rc = file_source_get(f, &src);
-
-	if (rc)
-		return rc;
-	ssize_t n = src.draft ? draft_read_here(src.draft, buf, len, off)
-			      : view_read_here(src.view, buf, len, off);
-
-	file_source_put(f, &src);
-	return n;
+	return file_read_by(draft_read_here, view_read_here, f, buf, len, off);
 }
 
 ssize_t file_read_now(struct file *f, void *buf, size_t len, uint64_t off)
 {
-	struct file_source src;
+	ssize_t n = file_read_by(draft_read_now, view_read_now, f, buf, len, off);
 
-	if (file_source_get(f, &src))
-		return -EAGAIN;
-	ssize_t n = src.draft ? draft_read_now(src.draft, buf, len, off)
-			      : view_read_now(src.view, buf, len, off);
-
-	file_source_put(f, &src);
-	return n;
+	return n < 0 ? -EAGAIN : n;
 }
 
 static ssize_t file_write_once(struct file *f, const void *buf, size_t len, uint64_t off)
