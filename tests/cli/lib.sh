@@ -35,6 +35,18 @@ gives() {
 	[[ $(cat "$work/err") == $err ]] || fail "garner $*: says '$(cat "$work/err")', wanted '$err'"
 }
 
+# soon COMMAND…: one of the commands here, repeated for a minute until it finds nothing wrong. For what a machine that stands still for some seconds does not get done in its time.
+soon() {
+	local end=$((SECONDS + 60))
+	until (failures=0; "$@" 2>/dev/null; [ "$failures" -eq 0 ]); do
+		if [ $SECONDS -ge $end ]; then
+			"$@"
+			return
+		fi
+		sleep 0.2
+	done
+}
+
 # json FILTER ARGUMENT…: garner succeeds and prints JSON for which jq's filter holds.
 json() {
 	local filter=$1

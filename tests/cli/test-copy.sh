@@ -10,10 +10,6 @@ taken() {
 	du -s -k "$lib/blobs" | cut -f 1
 }
 
-sealed() {
-	"$GARNER" sync "$lib" || fail "sync"
-}
-
 mkdir -p "$mnt/a/deep/er" "$mnt/many"
 head -c 3000000 /dev/urandom >"$mnt/a/big"
 echo hello >"$mnt/a/deep/small"
@@ -30,7 +26,7 @@ chown 12:34 "$mnt/a/deep/small"
 chmod 4711 "$mnt/a/empty"
 touch -d 2001-02-03T04:05:06.789Z "$mnt/a/big" "$mnt/a/deep"
 for i in $(seq 300); do echo "$i" >"$mnt/many/$i"; done
-sealed
+seal_library
 
 # A folder, with everything, and without space.
 before=$(taken)
@@ -49,14 +45,14 @@ gives 0 '' '' cp -r "$lib" many more
 sum=$(sha256sum <"$mnt/a/big")
 echo edit | dd of="$mnt/b/big" bs=1 seek=100000 conv=notrunc status=none
 [ "$(sha256sum <"$mnt/a/big")" = "$sum" ] || fail "an edit of the copy is seen in the original"
-sealed
+seal_library
 [ "$(sha256sum <"$mnt/a/big")" = "$sum" ] || fail "an edit of the copy is seen in the original once it is sealed"
 
 # Into a folder, several, over an asset, which keeps its history and its inode.
 gives 0 '' '' cp "$lib" a/big a/empty b/deep
 cmp "$mnt/a/big" "$mnt/b/deep/big" || fail "cp of several"
 echo other >"$mnt/c"
-sealed
+seal_library
 inode=$(stat -c %i "$mnt/c")
 gives 0 '' '' cp "$lib" a/deep/small c
 [ "$(cat "$mnt/c")" = hello ] && [ "$(stat -c %i "$mnt/c")" = "$inode" ] || fail "cp over an asset"
@@ -87,7 +83,7 @@ gives 5 '' 'garner cp: /a/deep/open: still being written; *' cp -r "$lib" a/deep
 [ "$(cat "$mnt/d/small")" = hello ] && [ ! -e "$mnt/d/open" ] || fail "the rest of a folder"
 gives 5 '' 'garner cp: a/deep/open: still being written; *' cp "$lib" a/deep/open e
 exec 3>&-
-sealed
+seal_library
 gives 0 '' '' cp "$lib" a/deep/open e
 [ "$(cat "$mnt/e")" = begun ] || fail "once it is closed"
 

@@ -9,7 +9,7 @@ echo one >"$mnt/a/one"
 echo two >"$mnt/two"
 ln "$mnt/a/one" "$mnt/b/uno"
 ln "$mnt/a/one" "$mnt/three"
-"$GARNER" sync "$lib" || fail "sync"
+seal_library
 mkdir "$work/here"
 cd "$work/here" || exit 1
 touch file

@@ -47,7 +47,7 @@ gives 0 '' 'garner sync: left out what is still open: 1 file' sync library
 gives 5 '' "garner umount: $mnt: files in it are in use*--lazy*" umount mount
 gives 5 '' "garner mount: $mnt: files are open for writing" mount -o remount,ro library "$mnt"
 exec 9>&-
-gives 0 '' '' sync library
+soon gives 0 '' '' sync library
 json '.drafts == 0 and .assets == 1 and .chunks == 1 and .mount.sealing.pending_files == 0' status --json library
 gives 4 '' "garner status: mount: not the library, but where it is mounted; the library is $lib" status mount
 gives 5 '' "*garner gc: library: mounted at $mnt*" gc library
@@ -62,7 +62,7 @@ check_not "a remount to ro" writable new
 gives 0 '' '' mount -o remount,rw library mount
 check "a remount to rw" writable new
 gives 0 '' '' umount --lazy mount
-within 20 no_daemon || fail "the daemon stays after a lazy umount"
+within 120 no_daemon || fail "the daemon stays after a lazy umount"
 gives 3 '' 'garner mount: mount: no library is mounted there' mount -o remount library mount
 
 gives 0 '' '' mount -o ro library mount
@@ -107,11 +107,11 @@ json '.drafts == 0 and .doubts == 0' status --json library
 # A mountpoint that a killed daemon left, by its name from here.
 mount_library
 kill -KILL "$(daemon_pids)"
-within 20 no_daemon || fail "SIGKILL"
+within 120 no_daemon || fail "SIGKILL"
 check_not "a dead mount answers" listed
 gives 0 '' '*a mount whose daemon died is still there; unmounting it' mount library mount
 kill -KILL "$(daemon_pids)"
-within 20 no_daemon || fail "SIGKILL"
+within 120 no_daemon || fail "SIGKILL"
 gives 0 '' '' umount mount/
 gives 3 '' '*no library is mounted there' umount mount
 
@@ -126,7 +126,7 @@ gives 0 '' '' umount "li b,c\\d/x"
 # In the foreground, until a signal.
 "$GARNER" mount -f library mount &
 pid=$!
-within 20 mountpoint -q "$mnt" || fail "mount -f"
+within 120 mountpoint -q "$mnt" || fail "mount -f"
 kill -TERM $pid
 wait $pid || fail "mount -f ends with $? by SIGTERM"
 check_not "still mounted after SIGTERM" mountpoint -q "$mnt"

@@ -11,7 +11,7 @@ for n in "${names[@]}"; do
 	echo "$n" >"$mnt/d/$n" || fail "cannot make $n"
 	ln -s -- "$n" "$mnt/$n" || fail "cannot link $n"
 done
-"$GARNER" sync "$lib" || fail "sync"
+seal_library
 
 # The names in some JSON texts, as Python reads them back to bytes; one on each line, in hex.
 in_json() {

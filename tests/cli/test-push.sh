@@ -45,7 +45,7 @@ gives 0 '' '' push --resume lib
 # A bucket that goes wrong is told of once, and waited for.
 tell fail 403 AccessDenied PUT
 gives 1 '' '*403 AccessDenied*' push lib
-gives 1 '' '*403 AccessDenied*not everything*' push --wait --timeout 2s lib
+soon gives 1 '' '*403 AccessDenied*not everything*' push --wait --timeout 2s lib
 tell heal
 waiting 8 4
 

@@ -19,7 +19,7 @@ echo hello >"$mnt/a/file"
 ln -s file "$mnt/a/sym"
 ln "$mnt/a/file" "$mnt/b/again"
 mkfifo "$mnt/a/fifo"
-"$GARNER" sync "$lib" || fail "sync"
+seal_library
 
 gives 0 $'deep\nfile\nsym\nfifo' '' ls "$lib" /a/
 gives 0 'file' '' ls "$lib" a/file

@@ -84,7 +84,7 @@ check_exit() {
 	[ "$code" -eq 0 ] || [ -s "$work/stderr" ] || fail "$text: nothing on stderr"
 }
 
-# within SECONDS COMMAND…: polls until the command succeeds.
+# within SECONDS COMMAND…: polls until the command succeeds. A machine may stand still for a while, so what is bound to come is given a minute or more.
 within() {
 	local end=$((SECONDS + $1))
 	shift
@@ -113,6 +113,16 @@ for _ in range(int(sys.argv[1])):
     sys.stdout.buffer.write(r.randbytes(1 << 20))' "$1" "$2"
 }
 
+# All that was closed is sealed. A mount hears of a close(2) some time after it, on a machine that stands still later than a sync waits for.
+all_sealed() {
+	local told
+	told=$("$GARNER" sync "$lib" 2>&1) && [ -z "$told" ]
+}
+
+seal_library() {
+	within 120 all_sealed || fail "garner sync: $("$GARNER" sync "$lib" 2>&1)"
+}
+
 make_library() {
 	"$GARNER" init "$@" "$lib" >/dev/null || { fail "garner init"; exit 1; }
 }
@@ -136,12 +146,12 @@ tell_daemon() {
 }
 
 unmount_library() {
-	within 20 "$GARNER" umount "$mnt" 2>>"$work/umount" || {
+	within 120 "$GARNER" umount "$mnt" 2>>"$work/umount" || {
 		fail "garner umount: $(sort -u "$work/umount")"
 		tell_daemon >&2
 		exit 1
 	}
-	within 30 no_daemon || {
+	within 120 no_daemon || {
 		fail "the daemon does not end after umount"
 		tell_daemon >&2
 	}
@@ -161,7 +171,7 @@ kill_daemon() {
 	for pid in $(daemon_pids); do
 		kill -KILL "$pid"
 	done
-	within 20 no_daemon
+	within 120 no_daemon
 	umount -l "$mnt" 2>/dev/null || fusermount3 -qzu "$mnt"
 }
 

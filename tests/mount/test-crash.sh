@@ -20,7 +20,7 @@ for ((round = 1; round <= rounds; round++)); do
 		"$tools/crash" write "$mnt/$w/$round" "$work/log.$w.$round" $((seed + round * 10 + w)) &
 		writers+=($!)
 	done
-	within 20 test -s "$work/log.3.$round" || fail "round $round: the writers do not start"
+	within 120 test -s "$work/log.3.$round" || fail "round $round: the writers do not start"
 	sleep "$((RANDOM % 3)).$((RANDOM % 10))"
 	kill_daemon
 	for p in "${writers[@]}"; do

@@ -13,7 +13,7 @@ check_some() {
 }
 
 ended() {
-	within 30 no_daemon || fail "$1: the daemon does not end"
+	within 120 no_daemon || fail "$1: the daemon does not end"
 	! mountpoint -q "$mnt" || fail "$1: still mounted"
 	mount_library
 	check_some "$1"
@@ -53,7 +53,7 @@ exec 5>"$mnt/busy"
 head -c 1M /dev/urandom | tee "$work/busy" >&5
 check_exit "umount while in use" 5 "$GARNER" umount "$mnt"
 kill -TERM "$(daemon_pids)"
-within 30 no_daemon || fail "the daemon does not end while a file is in use"
+within 120 no_daemon || fail "the daemon does not end while a file is in use"
 exec 5>&-
 mount_library
 check_some busy
@@ -66,7 +66,7 @@ check_some killed
 
 # Dead and still in its place: the next mount clears it away.
 kill -KILL "$(daemon_pids)"
-within 10 no_daemon
+within 120 no_daemon
 mount_library
 check_some killed
 unmount_library

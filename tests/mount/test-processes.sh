@@ -42,7 +42,7 @@ check_is "files made beside" 40 "$(find "$mnt/a" -maxdepth 1 -name 'f*' | wc -l)
 echo short >"$mnt/a/first"
 ln "$mnt/a/first" "$mnt/a/second"
 ln "$mnt/a/first" "$mnt/third"
-"$GARNER" sync "$lib"
+seal_library
 cat "$mnt/a/first" "$mnt/a/second" "$mnt/third" >"$work/out"
 mkdir "$work/from"
 seq 1000 >"$work/from/second"

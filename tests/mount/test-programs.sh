@@ -84,10 +84,6 @@ id_of() {
 	"$GARNER" stat --json "$lib" "$1" | jq -r '.[0].id'
 }
 
-seal_all() {
-	check "garner sync" "$GARNER" sync "$lib"
-}
-
 # The ways in which programs save: the asset keeps its id and gains a version.
 try_saves() {
 	local id old
@@ -95,10 +91,10 @@ try_saves() {
 	for way in over aside write; do
 		echo "first of $way" >"$mnt/save/$way.txt"
 	done
-	seal_all
+	seal_library
 	id=$(id_of /save/over.txt) # most editors: a fresh file renamed over the old one
 	echo second >"$mnt/save/.over.swp" && mv "$mnt/save/.over.swp" "$mnt/save/over.txt"
-	seal_all
+	seal_library
 	check_is "id after a rename over" "$id" "$(id_of /save/over.txt)"
 	check_is "content" second "$(cat "$mnt/save/over.txt")"
 	id=$(id_of /save/aside.txt) # office suites: the old one to a backup, the fresh one to its name, the backup goes
@@ -106,11 +102,11 @@ try_saves() {
 	mv "$mnt/save/aside.txt" "$mnt/save/aside.bak"
 	mv "$mnt/save/lu1.tmp" "$mnt/save/aside.txt"
 	rm "$mnt/save/aside.bak"
-	seal_all
+	seal_library
 	check_is "id after an office save" "$id" "$(id_of /save/aside.txt)"
 	id=$(id_of /save/write.txt) # in place
 	echo second >"$mnt/save/write.txt"
-	seal_all
+	seal_library
 	check_is "id after a write in place" "$id" "$(id_of /save/write.txt)"
 	for way in over aside write; do
 		old=$("$GARNER" history --json "$lib" "/save/$way.txt" | jq '.versions | length')
@@ -146,7 +142,7 @@ try_copies
 try_sqlite
 try_saves
 try_seeking
-seal_all
+seal_library
 sums=$(cd "$mnt" && find . -type f -not -name video -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum)
 remount_library
 check_is "all bytes after sealing and a new mount" "$sums" \

@@ -43,7 +43,7 @@ check_is "the way of the requests, nouring" /dev/fuse "$(transport)"
 
 # A request that waits for another one, with a single thread to take them: the holes of a file, some of which only the kernel's cache knows to be none.
 remount_library threads=1,nopassthrough
-timeout -s KILL 60 python3 -c '
+timeout -s KILL 120 python3 -c '
 import os, sys
 fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
 for at in range(0, 64 << 20, 1 << 20):
@@ -58,9 +58,9 @@ for signal in TERM KILL; do
 	mkdir -p "$mnt/crowd"
 	if [ $signal = KILL ]; then seek=noseek; else seek=; fi
 	python3 "$crowd" "$mnt/crowd" 3 $seek 2>/dev/null &
-	within 10 test -e "$mnt/crowd/shared0"
+	within 120 test -e "$mnt/crowd/shared0"
 	kill -"$signal" "$(daemon_pids)"
-	within 30 no_daemon || { fail "SIG$signal with requests under way: the daemon does not end"; tell_daemon >&2; }
+	within 120 no_daemon || { fail "SIG$signal with requests under way: the daemon does not end"; tell_daemon >&2; }
 	wait $!
 	mount_library
 done

@@ -31,7 +31,7 @@ half_written() {
 	told "pwrite -q 0 8k"
 	told "sync_range -w 0 4k"
 	told "sync_range -a 0 4k"
-	within 20 is_recorded "${1##*/}" || fail "the first page's write is not recorded"
+	within 120 is_recorded "${1##*/}" || fail "the first page's write is not recorded"
 	told "sync_range -w 4k 4k"
 	told "sync_range -a 4k 4k"
 	echo quit >&"${io[1]}"

@@ -35,7 +35,7 @@ full_disk() {
 	head -c 20M /dev/urandom >"$work/kept"
 	cp "$work/kept" "$mnt/kept"
 	cp "$work/kept" "$mnt/edited"
-	check "sync" "$GARNER" sync "$lib"
+	seal_library
 	cp "$work/kept" "$mnt/waiting" # sealed while the disk is full
 	exec 9<>"$mnt/reserved" # kept open: what is closed is sealed, and with it the reserved space is gone
 	check "reserving" fallocate -l 6M "$mnt/reserved"
@@ -108,7 +108,7 @@ bad_databases() {
 missing_blobs() {
 	head -c 5M /dev/urandom >"$mnt/gone"
 	echo small >"$mnt/small"
-	check "sync" "$GARNER" sync "$lib"
+	seal_library
 	unmount_library
 	find "$lib/blobs" -type f -size +4M -delete
 	mount_library
@@ -116,7 +116,7 @@ missing_blobs() {
 	check_is "reading the rest" small "$(cat "$mnt/small")"
 	check "writing it anew" cp "$work/kept" "$mnt/gone"
 	check "reading it then" cmp "$work/kept" "$mnt/gone"
-	check "sync" "$GARNER" sync "$lib"
+	seal_library
 	unmount_library
 }
 
