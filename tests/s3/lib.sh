@@ -78,7 +78,7 @@ proxy_does() {
 
 proxy_hears() {
 	local line
-	while read -r -t 20 line <&"${PROXY[0]}"; do
+	while read -r -t 120 line <&"${PROXY[0]}"; do
 		case $line in
 		ok | ready) return 0 ;;
 		*) echo "$line" ;;

@@ -12,7 +12,7 @@ use_keys test:tester testing
 
 faults=(refuse reset blackhole 'fail 500 InternalError' 'fail 503 SlowDown' some 'cut 1000' corrupt 'lose PUT'
 	'fail 403 ExpiredToken' 'fail 403 SignatureDoesNotMatch' 'fail 403 RequestTimeTooSkewed' 'fail 404 NoSuchBucket')
-patience=20
+patience=25 # what waits for the bucket waits for longer: 30 s until a transfer that stands still is given up
 
 # kept FILE: a new file in the mount, and its hash in the list of what has to be there.
 kept() {
@@ -91,10 +91,11 @@ sleep 0.3
 SECONDS=0
 kill %% 2>/dev/null
 umount -l "$mnt"
-within 10 no_daemon || fail "the daemon does not end while the bucket does not answer"
+within 25 no_daemon || fail "the daemon does not end while the bucket does not answer"
 wait %2 %3 %4 2>/dev/null
 
 proxy_does pass
+sed -i 's/^read-timeout.*/read-timeout = 60s/' "$lib/config"
 mount_library
 (cd "$mnt" && sha256sum --quiet -c "$work/list") || fail "not everything comes back"
 unmount_library

@@ -95,7 +95,7 @@ set_limit $limit
 mount_library
 check "push --wait" "$GARNER" push --wait --timeout 2m "$lib"
 check "backup" "$GARNER" backup "$lib"
-within 20 within_limit || fail "seed $seed: the store has $(clean_kib) KiB in the bucket, of $limit MiB"
+within 120 within_limit || fail "seed $seed: the store has $(clean_kib) KiB in the bucket, of $limit MiB"
 unmount_library
 check_library --deep
 mkdir back

@@ -31,7 +31,7 @@ done
 for i in $(seq 8); do
 	head -c 5000 /dev/urandom >"$mnt/small$i"
 done
-"$GARNER" sync "$lib" || fail "sync"
+seal_library
 "$GARNER" push --wait "$lib" || fail "not all is in the bucket"
 (cd "$mnt" && sha256sum ./*) >sums
 unmount_library

@@ -53,7 +53,7 @@ stored "one/chunks/$(sha256sum first | cut -d' ' -f1)" first || fail "a chunk is
 # By itself, too, soon after the file is closed.
 echo 'one more' >single
 cp single "$mnt/single"
-within 20 stored "one/chunks/$(sha256sum single | cut -d' ' -f1)" single || fail "the mount uploads nothing by itself"
+within 60 stored "one/chunks/$(sha256sum single | cut -d' ' -f1)" single || fail "the mount uploads nothing by itself"
 
 # Another library with the same content sends no large chunk again.
 mkdir other
@@ -77,16 +77,17 @@ servers() {
 # A bucket that answers nothing holds up neither writing nor unmounting, and what was written is not forgotten.
 servers STOP
 head -c 4000000 /dev/urandom >"$mnt/meanwhile"
-gives 0 '' '' sync "$lib"
+soon gives 0 '' '' sync "$lib"
 gives 1 '' '*not everything was uploaded in that time*' push --wait --timeout 1s "$lib"
 before=$SECONDS
 unmount_library
-[ $((SECONDS - before)) -le 15 ] || fail "unmounting waits for the bucket"
+# A transfer that stands still is given up after 30 s.
+[ $((SECONDS - before)) -le 25 ] || fail "unmounting waits for the bucket"
 servers CONT
 
 # Killed again and again while it uploads, it loses nothing and sends nothing wrong.
 caught=0
-for i in $(seq "$kills"); do
+for ((i = 1; i <= kills || (caught == 0 && i <= 10 * kills); i++)); do
 	mount_library
 	head -c 3000000 /dev/urandom >"$mnt/killed$i"
 	"$GARNER" push "$lib" || fail "push"

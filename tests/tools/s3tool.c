@@ -139,7 +139,7 @@ static int ask(const char *endpoint, const char *url, struct s3_request r)
 		err = s3_settings_endpoint(&settings, endpoint, &why);
 	if (!err)
 		err = s3_client_new(&settings, s3_credentials_find, &client);
-	r.deadline_ns = time_mono_ns() + 20 * TIME_NS_PER_S;
+	r.deadline_ns = time_mono_ns() + 120 * TIME_NS_PER_S;
 	if (!err)
 		err = s3_client_call(client, &r, &why);
 	if (err)
