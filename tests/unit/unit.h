@@ -55,6 +55,13 @@ static inline unsigned unit_stride(void)
 	return stride > 0 ? (unsigned)stride : 1;
 }
 
+/*
+ * How long is waited for what is bound to come, and what is given to a request that is to be answered: some machines stand still for a while. What is to end by
+ * itself, and not by a deadline, ends in half of it.
+ */
+enum { UNIT_PATIENCE_MS = 120 * 1000 };
+#define UNIT_PATIENCE_NS (UNIT_PATIENCE_MS * INT64_C(1000000))
+
 /* Makes an empty folder, writes its path to `path` and gives a descriptor of it. */
 static inline int unit_make_dir(char path[64])
 {

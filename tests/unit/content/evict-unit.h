@@ -15,7 +15,7 @@ static inline int64_t sql_number(struct world *w, const char *sql)
 	int64_t number = -1;
 
 	ck_assert_int_eq(sqlite3_open(w->db, &db), SQLITE_OK);
-	sqlite3_busy_timeout(db, 10000);
+	sqlite3_busy_timeout(db, UNIT_PATIENCE_MS);
 	ck_assert_int_eq(sqlite3_prepare_v2(db, sql, -1, &st, NULL), SQLITE_OK);
 	if (sqlite3_step(st) == SQLITE_ROW)
 		number = sqlite3_column_int64(st, 0);
@@ -29,7 +29,7 @@ static inline void sql_run(struct world *w, const char *sql)
 	sqlite3 *db = NULL;
 
 	ck_assert_int_eq(sqlite3_open(w->db, &db), SQLITE_OK);
-	sqlite3_busy_timeout(db, 10000);
+	sqlite3_busy_timeout(db, UNIT_PATIENCE_MS);
 	ck_assert_int_eq(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(db);
 }

@@ -9,7 +9,12 @@
 #include "content/view.h"
 #include "world.h"
 
-#define FETCH_KEEP ((struct fetch_params){ .keep = true, .timeout_ns = 20 * TIME_NS_PER_S })
+#define FETCH_KEEP ((struct fetch_params){ .keep = true, .timeout_ns = UNIT_PATIENCE_NS })
+
+/* When a transfer that stands still is given up; 0: the usual time, in which no test makes one stand still. */
+#ifndef AWAY_STALL_S
+#define AWAY_STALL_S 0
+#endif
 
 struct away {
 	struct lab lab;
@@ -46,7 +51,7 @@ static inline void away_start(struct away *a, struct fetch_params params)
 static inline void away_open(struct away *a, struct fetch_params params)
 {
 	lab_open(&a->lab);
-	a->lab.settings.stall_s = 1;
+	a->lab.settings.stall_s = AWAY_STALL_S;
 	world_open(&a->w);
 	away_start(a, params);
 }

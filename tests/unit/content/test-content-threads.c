@@ -85,7 +85,7 @@ static int store_seal(struct world *w, struct asset *a)
 			seal_finish(s, 0, &a->draft);
 		seal_free(s);
 		meta_op_free(op);
-	} while (err == -EAGAIN && ++tries < 20);
+	} while (err == -EAGAIN && ++tries < 1000);
 	return err;
 }
 

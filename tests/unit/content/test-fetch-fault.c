@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "../wrap.h"
+#define AWAY_STALL_S 1
 #include "fetch-unit.h"
 
 #include <pthread.h>
@@ -168,6 +169,18 @@ static int view_want_again(struct away *a, const struct view *v, uint64_t off)
 	return err;
 }
 
+/* The transfer of before may still be failing. */
+static void reads_at_last(const struct view *v, uint64_t off)
+{
+	int64_t end = time_mono_ns() + UNIT_PATIENCE_NS;
+	uint8_t byte;
+
+	while (view_read(v, &byte, 1, off) != 1) {
+		ck_assert_int_lt(time_mono_ns(), end);
+		usleep(20000);
+	}
+}
+
 /* A server that never answers, and one that is not there: an error when the time is over, bytes when it is back. */
 START_TEST(a_deadline_is_kept)
 {
@@ -194,13 +207,13 @@ START_TEST(a_deadline_is_kept)
 		server_heal(a.lab.server);
 	else
 		server_resume(a.lab.server);
-	/* The transfer of before may still be failing. */
-	for (int i = 0; i < 500 && view_read(v, &byte, 1, LEN / 2) != 1; i++)
-		usleep(20000);
+	reads_at_last(v, LEN / 2);
 	view_put(v);
 	v = away_view(&a, &asset);
-	for (int i = 0; i < 500 && view_read(v, &byte, 1, 0) != 1; i++)
-		usleep(20000);
+	reads_at_last(v, 0);
+	view_put(v);
+	away_restart(&a, FETCH_KEEP);
+	v = away_view(&a, &asset);
 	away_reads(v, data, LEN, LEN);
 	view_put(v);
 	away_close(&a);
@@ -223,7 +236,9 @@ static void note_end(void *arg, int err)
 
 static void await_end(struct ended *e)
 {
-	for (int i = 0; i < 1000 && !atomic_load(&e->count); i++)
+	int64_t end = time_mono_ns() + UNIT_PATIENCE_NS;
+
+	while (!atomic_load(&e->count) && time_mono_ns() < end)
 		usleep(10000);
 	ck_assert_int_eq(atomic_load(&e->count), 1);
 }
@@ -371,7 +386,7 @@ END_TEST
 START_TEST(a_full_disk)
 {
 	const struct fetch_params params = { .keep = true,
-					     .timeout_ns = 20 * TIME_NS_PER_S,
+					     .timeout_ns = UNIT_PATIENCE_NS,
 					     .memory_bytes = LEN / 4 };
 	size_t len = _i < 6 ? LEN : 300;
 	bool ends = _i % 2;

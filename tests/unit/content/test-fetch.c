@@ -102,7 +102,9 @@ START_TEST(a_part_is_kept_too)
 	struct view *v = away_view(&a, &asset);
 
 	ck_assert_int_eq(view_read(v, got, sizeof got, 50000), sizeof got);
-	for (int i = 0; i < 1000 && !places; i++) {
+	int64_t end = time_mono_ns() + UNIT_PATIENCE_NS;
+
+	while (!places && time_mono_ns() < end) {
 		usleep(10000);
 		places = away_places(&a);
 	}
@@ -268,7 +270,9 @@ START_TEST(as_many_come_ahead_as_may)
 	struct view *v = away_view(&a, &asset);
 
 	away_reads(v, data, at, 1000);
-	for (int i = 0; i < 1000 && st.transfers + st.waiting; i++) {
+	int64_t end = time_mono_ns() + UNIT_PATIENCE_NS;
+
+	while (st.transfers + st.waiting && time_mono_ns() < end) {
 		usleep(5000);
 		fetch_status(a.w.content, &st);
 	}
@@ -290,7 +294,7 @@ START_TEST(memory_is_limited)
 	struct away a;
 	struct asset asset;
 	uint8_t *data = stream_new(8, LONG);
-	struct fetch_params params = { .memory_bytes = 32768, .timeout_ns = 20 * TIME_NS_PER_S };
+	struct fetch_params params = { .memory_bytes = 32768, .timeout_ns = UNIT_PATIENCE_NS };
 	struct fetch_status st;
 
 	away_open(&a, params);
@@ -353,6 +357,7 @@ START_TEST(a_seal_comes_again)
 	struct seal_stats stats;
 	uint8_t *data = stream_new(9, LEN);
 	struct asset *one = &asset;
+	int64_t end = time_mono_ns() + UNIT_PATIENCE_NS;
 	int tries = 0, err;
 
 	away_open(&a, FETCH_KEEP);
@@ -364,7 +369,8 @@ START_TEST(a_seal_comes_again)
 	draft_put(asset.draft, data + LEN / 2, 10, LEN / 2);
 	asset_save(&a.w, &asset);
 	while ((err = assets_seal(&a.w, &one, 1, &stats)) == -EREMOTE) {
-		ck_assert_int_lt(tries++, 1000);
+		ck_assert_int_lt(time_mono_ns(), end);
+		tries++;
 		usleep(10000);
 	}
 	ck_assert_int_eq(err, 0);

@@ -55,7 +55,7 @@ static void put(struct lab *lab, const char *key, const void *bytes, size_t len)
 				.key = key,
 				.body = bytes,
 				.body_len = len,
-				.deadline_ns = time_mono_ns() + 20 * TIME_NS_PER_S };
+				.deadline_ns = time_mono_ns() + UNIT_PATIENCE_NS };
 
 	ck_assert_int_eq(s3_client_call(client, &r, NULL), 0);
 	s3_client_free(client);

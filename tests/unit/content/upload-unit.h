@@ -20,7 +20,7 @@ struct lab {
 	struct upload_params params;
 	struct upload *upload;
 	pthread_t thread;
-	unsigned connections, stall_s;
+	unsigned connections, stall_s; /* 0: what is usual */
 };
 
 static inline int lab_find(const char *profile, const bool *stop, struct s3_credentials *out,
@@ -37,7 +37,7 @@ static inline int lab_find(const char *profile, const bool *stop, struct s3_cred
 
 static inline struct s3_client *lab_client(struct lab *lab)
 {
-	struct s3_settings s = { .stall_s = lab->stall_s ? lab->stall_s : 1,
+	struct s3_settings s = { .stall_s = lab->stall_s,
 				 .attempts = 2,
 				 .connections = lab->connections };
 	struct s3_client *client = NULL;
@@ -107,7 +107,7 @@ static inline struct upload_mark lab_mark(struct lab *lab)
 static inline void lab_wait(struct lab *lab, int wanted)
 {
 	struct upload_mark mark = lab_mark(lab);
-	int64_t until = time_mono_ns() + 120 * TIME_NS_PER_S;
+	int64_t until = time_mono_ns() + UNIT_PATIENCE_NS;
 	int left;
 
 	while ((left = upload_left(lab->w.meta, &mark)) != wanted && time_mono_ns() < until)

@@ -132,7 +132,7 @@ static inline uint64_t backup_unit_digest(const char *path)
 	sqlite3 *db = NULL;
 
 	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
-	sqlite3_busy_timeout(db, 10000);
+	sqlite3_busy_timeout(db, UNIT_PATIENCE_MS);
 	ck_assert_int_eq(sqlite3_exec(db, "BEGIN", NULL, NULL, NULL), SQLITE_OK);
 	ck_assert_int_eq(
 		sqlite3_prepare_v2(

@@ -228,7 +228,7 @@ static void check_library_clean(struct lab *lab)
 /* Whether `count` changes came to pass in time; on a slow machine the writer alone takes long to begin. */
 static bool wait_for_changes(struct shared *shared, unsigned count)
 {
-	int64_t end = time_mono_ns() + 60 * TIME_NS_PER_S;
+	int64_t end = time_mono_ns() + UNIT_PATIENCE_NS;
 
 	while (atomic_load(&shared->changes) < count && time_mono_ns() < end)
 		usleep(1000);

@@ -13,7 +13,7 @@
 #include <sys/mount.h>
 
 enum { BODY = 200000, READERS = 3, EDITS = 60, LARGE = 24 << 20, DISK_FILES = 400 };
-#define WAIT_NS (60 * TIME_NS_PER_S)
+#define WAIT_NS UNIT_PATIENCE_NS
 
 static struct sealer_status status(struct lab *lab)
 {

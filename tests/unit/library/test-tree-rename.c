@@ -135,7 +135,7 @@ static sqlite3 *count_changes(struct tree_unit *u)
 
 	snprintf(text, sizeof(text), "%s/garner.db", u->path);
 	ck_assert_int_eq(sqlite3_open(text, &db), SQLITE_OK);
-	sqlite3_busy_timeout(db, 10000);
+	sqlite3_busy_timeout(db, UNIT_PATIENCE_MS);
 	sql(db, "CREATE TABLE change (what TEXT)");
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
 		for (int v = 0; v < 3; v++) {

@@ -14,7 +14,7 @@
 #include <fcntl.h>
 #include <sys/wait.h>
 
-enum { MANY = 700, WAIT_MS = 20000 };
+enum { MANY = 700 };
 
 /* What was told; the lock guards it. */
 struct heard {
@@ -65,7 +65,7 @@ static void expect_last(struct heard *h, const char *action, const char *name, c
 
 static void wait_for(struct heard *h, size_t count)
 {
-	int64_t end = time_mono_ns() + WAIT_MS * TIME_NS_PER_MS;
+	int64_t end = time_mono_ns() + UNIT_PATIENCE_NS;
 
 	while (heard(h) < count && time_mono_ns() < end)
 		usleep(2000);

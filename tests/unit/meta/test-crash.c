@@ -65,7 +65,7 @@ static void let_run(const struct job *job, int more_ms)
 {
 	struct pollfd readable = { .fd = job->pipe[0], .events = POLLIN };
 
-	ck_assert_int_eq(poll(&readable, 1, 20000), 1);
+	ck_assert_int_eq(poll(&readable, 1, UNIT_PATIENCE_MS), 1);
 	poll(NULL, 0, more_ms);
 }
 

@@ -162,7 +162,7 @@ static sqlite3 *open_raw(const struct meta_test_place *p)
 
 	ck_assert_int_eq(sqlite3_open(p->path, &db), SQLITE_OK);
 	exec(db, "PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = OFF");
-	sqlite3_busy_timeout(db, 10000);
+	sqlite3_busy_timeout(db, UNIT_PATIENCE_MS);
 	return db;
 }
 

@@ -165,7 +165,7 @@ static void *sync_once(void *arg)
 
 static void await(atomic_int *value, int wanted)
 {
-	int64_t deadline_ns = time_mono_ns() + 20 * TIME_NS_PER_S;
+	int64_t deadline_ns = time_mono_ns() + UNIT_PATIENCE_NS;
 
 	while (atomic_load(value) < wanted) {
 		ck_assert_int_lt(time_mono_ns(), deadline_ns);

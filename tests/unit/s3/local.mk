@@ -19,6 +19,7 @@ UNIT_TESTS += tests/unit/s3/test-client-put
 tests_unit_s3_test_client_put_LDADD = $(UNIT_S3_LIBS)
 UNIT_TESTS += tests/unit/s3/test-credentials
 tests_unit_s3_test_credentials_LDADD = $(UNIT_S3_LIBS)
+tests_unit_s3_test_credentials_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=s3_http_fetch
 UNIT_TESTS += tests/unit/s3/test-keeper
 tests_unit_s3_test_keeper_LDADD = $(UNIT_S3_LIBS)
 UNIT_TESTS += tests/unit/s3/test-probe

@@ -87,7 +87,7 @@ static inline int lab_put(struct lab *lab, const char *key, const void *bytes, s
 	return lab_call(
 		lab,
 		(struct s3_request){ .verb = S3_PUT, .key = key, .body = bytes, .body_len = len },
-		30000);
+		UNIT_PATIENCE_MS);
 }
 
 static inline int lab_get(struct lab *lab, const char *key, void *into, size_t size, uint64_t off)
@@ -96,7 +96,7 @@ static inline int lab_get(struct lab *lab, const char *key, void *into, size_t s
 		lab,
 		(struct s3_request){
 			.verb = S3_GET, .key = key, .into = into, .into_size = size, .off = off },
-		30000);
+		UNIT_PATIENCE_MS);
 }
 
 /* Whether the object at `key` is these bytes, on the server itself. */

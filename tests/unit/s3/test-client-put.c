@@ -38,7 +38,7 @@ static int put_if_absent(struct lab *lab, const char *key, const char *text)
 					     .body = text,
 					     .body_len = strlen(text),
 					     .if_absent = true },
-			20000);
+			UNIT_PATIENCE_MS);
 }
 
 START_TEST(conditions_kept)
@@ -107,7 +107,7 @@ START_TEST(conditions_not_known_by_many)
 					.body = "mine",
 					.body_len = 4,
 					.if_absent = true,
-					.deadline_ns = time_mono_ns() + 20 * TIME_NS_PER_S,
+					.deadline_ns = time_mono_ns() + UNIT_PATIENCE_NS,
 					.done = note_absent,
 					.arg = &a };
 
@@ -158,20 +158,20 @@ START_TEST(streamed_bodies)
 	lab.settings.attempts = 2;
 	lab_client(&lab, lab_find);
 	read_source(&source, bytes, LEN, 0);
-	ck_assert_int_eq(lab_call(&lab, r, 9000), -EINVAL);
+	ck_assert_int_eq(lab_call(&lab, r, UNIT_PATIENCE_MS), -EINVAL);
 	/* The server refuses bytes that are not those of the hash. */
 	r.sha256 = hash;
-	ck_assert_int_eq(lab_call(&lab, r, 30000), -EIO);
+	ck_assert_int_eq(lab_call(&lab, r, UNIT_PATIENCE_MS), -EIO);
 	ck_assert_str_eq(lab.code, "XAmzContentSHA256Mismatch");
 	ck_assert_int_eq(lab_put(&lab, "other", bytes, LEN), 0);
 	ck_assert_int_eq(
 		hex_decode(server_put_header(lab.server, "x-amz-content-sha256"), 64, hash), 0);
 	source.calls = 0;
-	ck_assert_int_eq(lab_call(&lab, r, 30000), 0);
+	ck_assert_int_eq(lab_call(&lab, r, UNIT_PATIENCE_MS), 0);
 	ck_assert_uint_gt(source.calls, 3);
 	ck_assert(lab_holds(&lab, "k", bytes, LEN));
 	source.err = -ENXIO;
-	ck_assert_int_eq(lab_call(&lab, r, 30000), -ENXIO);
+	ck_assert_int_eq(lab_call(&lab, r, UNIT_PATIENCE_MS), -ENXIO);
 	ck_assert_uint_eq(lab.tries, 1);
 	free(bytes);
 	lab_close(&lab);
@@ -197,7 +197,7 @@ static int part_call(struct part *p, struct s3_request r)
 {
 	r.done = note_part;
 	r.arg = p;
-	r.deadline_ns = time_mono_ns() + 30 * TIME_NS_PER_S;
+	r.deadline_ns = time_mono_ns() + UNIT_PATIENCE_NS;
 	buf_reset(&p->lab->why);
 	return s3_client_call(p->lab->client, &r, &p->lab->why);
 }

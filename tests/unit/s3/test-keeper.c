@@ -60,7 +60,7 @@ static void check_id(struct s3_keeper *k, const char *id)
 {
 	struct s3_credentials c;
 
-	ck_assert_int_eq(wait_for(k, &c, 10000), 0);
+	ck_assert_int_eq(wait_for(k, &c, UNIT_PATIENCE_MS), 0);
 	ck_assert_str_eq(c.id, id);
 	s3_credentials_release(&c);
 }
@@ -87,7 +87,7 @@ START_TEST(refused)
 	struct s3_keeper *k = keeper_new();
 	struct s3_credentials c, other = { 0 };
 
-	ck_assert_int_eq(wait_for(k, &c, 10000), 0);
+	ck_assert_int_eq(wait_for(k, &c, UNIT_PATIENCE_MS), 0);
 	/* Someone else's refusal of older keys says nothing of these. */
 	other.id = strdup("key-0");
 	other.secret = strdup("s");
@@ -111,7 +111,7 @@ START_TEST(not_found)
 	struct s3_credentials c;
 
 	script.err = -ENOKEY;
-	ck_assert_int_eq(s3_keeper_wait(k, time_mono_ns() + 10 * TIME_NS_PER_S, &c, &why), -ENOKEY);
+	ck_assert_int_eq(s3_keeper_wait(k, time_mono_ns() + UNIT_PATIENCE_NS, &c, &why), -ENOKEY);
 	ck_assert_str_eq(buf_str(&why), "as told");
 	/* The same for a while, without another search. */
 	for (int i = 0; i < 100; i++)
@@ -121,24 +121,35 @@ START_TEST(not_found)
 }
 END_TEST
 
-/* Before they lapse others are there, without anyone's waiting. */
-START_TEST(renewed_in_time)
+/* Whether those that are found are good all the time, until others were found three times. */
+static bool is_renewed(void)
 {
-	int64_t until = time_mono_ns() + 3 * TIME_NS_PER_S;
 	struct s3_keeper *k = keeper_new();
 	struct s3_credentials c;
+	bool good = true;
 
 	script.life_ms = 600;
-	ck_assert_int_eq(wait_for(k, &c, 10000), 0);
+	ck_assert_int_eq(wait_for(k, &c, UNIT_PATIENCE_MS), 0);
 	s3_credentials_release(&c);
-	while (time_mono_ns() < until && script.searches < 4) {
-		ck_assert_int_eq(s3_keeper_get(k, &c, NULL), 0);
-		ck_assert_int_gt(c.expires_ns, time_now_ns());
-		s3_credentials_release(&c);
+	while (good && script.searches < 4) {
+		good = s3_keeper_get(k, &c, NULL) == 0;
+		if (good) {
+			good = c.expires_ns > time_now_ns();
+			s3_credentials_release(&c);
+		}
 		usleep(5000);
 	}
-	ck_assert_uint_ge(script.searches, 3);
 	s3_keeper_free(k);
+	return good;
+}
+
+/* Before they lapse others are there, without anyone's waiting, wherever the machine does not stand still for that long. */
+START_TEST(renewed_in_time)
+{
+	int tries = 0;
+
+	while (!is_renewed())
+		ck_assert_int_lt(++tries, 20);
 }
 END_TEST
 
@@ -149,15 +160,19 @@ START_TEST(not_renewed)
 	struct s3_credentials c;
 
 	script.life_ms = 600;
-	ck_assert_int_eq(wait_for(k, &c, 10000), 0);
+	ck_assert_int_eq(wait_for(k, &c, UNIT_PATIENCE_MS), 0);
+	int64_t end = c.expires_ns;
+
 	s3_credentials_release(&c);
 	script.err = -ENOENT;
 	while (script.searches < 2)
 		usleep(1000);
-	ck_assert_int_eq(s3_keeper_get(k, &c, NULL), 0);
-	s3_credentials_release(&c);
+	if (s3_keeper_get(k, &c, NULL))
+		ck_assert_int_ge(time_now_ns(), end);
+	else
+		s3_credentials_release(&c);
 	usleep(600000);
-	ck_assert_int_eq(wait_for(k, &c, 1000), -ENOENT);
+	ck_assert_int_eq(wait_for(k, &c, UNIT_PATIENCE_MS), -ENOENT);
 	s3_keeper_free(k);
 }
 END_TEST
@@ -168,10 +183,10 @@ START_TEST(ended_while_searching)
 	struct s3_keeper *k = keeper_new();
 	struct s3_credentials c;
 
-	script.delay_ms = 60000;
+	script.delay_ms = UNIT_PATIENCE_MS;
 	ck_assert_int_eq(wait_for(k, &c, 50), -ETIMEDOUT);
 	s3_keeper_free(k);
-	ck_assert_int_lt(time_mono_ns() - began, 10 * TIME_NS_PER_S);
+	ck_assert_int_lt(time_mono_ns() - began, UNIT_PATIENCE_NS / 2);
 	s3_keeper_free(NULL);
 	/* Never asked: there was never a thread. */
 	s3_keeper_free(keeper_new());

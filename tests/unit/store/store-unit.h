@@ -192,7 +192,7 @@ static inline void fixture_damage_s3(struct fixture *f, const uint8_t *name)
 	hex_encode(name, STORE_NAME_LEN, key + 7);
 	r.body = bytes;
 	r.body_len = info.size;
-	r.deadline_ns = time_mono_ns() + 20 * TIME_NS_PER_S;
+	r.deadline_ns = time_mono_ns() + UNIT_PATIENCE_NS;
 	ck_assert_int_eq(s3_client_call(client, &r, NULL), 0);
 	free(bytes);
 }

@@ -15,7 +15,7 @@ static int64_t sql(struct fixture *f, const char *text)
 	int64_t value = 0;
 
 	ck_assert_int_eq(sqlite3_open(f->db, &db), SQLITE_OK);
-	sqlite3_busy_timeout(db, 10000);
+	sqlite3_busy_timeout(db, UNIT_PATIENCE_MS);
 	ck_assert_msg(sqlite3_prepare_v2(db, text, -1, &statement, NULL) == SQLITE_OK, "%s: %s",
 		      text, sqlite3_errmsg(db));
 	switch (sqlite3_step(statement)) {

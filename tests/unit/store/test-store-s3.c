@@ -61,7 +61,7 @@ static void note_end(void *arg, ssize_t result, const char *why)
 /* What the transfer ended with. */
 static ssize_t wait_for(struct ended *e)
 {
-	int64_t until = time_mono_ns() + 30 * TIME_NS_PER_S;
+	int64_t until = time_mono_ns() + UNIT_PATIENCE_NS;
 
 	while (!e->count && time_mono_ns() < until)
 		usleep(1000);
@@ -99,7 +99,7 @@ static ssize_t get(struct lab *lab, void *buf, size_t len, uint64_t off)
 	struct ended e = { 0 };
 
 	ck_assert_int_eq(store_s3_submit_get(lab->f.store, lab->chunk.name, buf, len, off,
-					     in_ms(20000), note_end, &e, NULL),
+					     in_ms(UNIT_PATIENCE_MS), note_end, &e, NULL),
 			 0);
 	return wait_for(&e);
 }
@@ -111,9 +111,10 @@ START_TEST(without_waiting)
 
 	lab_open(&lab, 0);
 	ck_assert_int_eq(get(&lab, back, LEN, 0), -ENOENT);
-	ck_assert_int_eq(
-		put(&lab, &(struct store_s3_source){ .bytes = lab.chunk.bytes, .len = LEN }, 20000),
-		0);
+	ck_assert_int_eq(put(&lab,
+			     &(struct store_s3_source){ .bytes = lab.chunk.bytes, .len = LEN },
+			     UNIT_PATIENCE_MS),
+			 0);
 	ck_assert(chunk_is_there(lab.f.store, &lab.chunk));
 	ck_assert_int_eq(get(&lab, back, LEN + 10, 0), LEN);
 	ck_assert_mem_eq(back, lab.chunk.bytes, LEN);
@@ -137,9 +138,9 @@ START_TEST(from_a_reader)
 					     note_end, NULL, NULL),
 			 -EINVAL);
 	source.sha256 = lab.chunk.name;
-	ck_assert_int_eq(put(&lab, &source, 20000), 0);
+	ck_assert_int_eq(put(&lab, &source, UNIT_PATIENCE_MS), 0);
 	ck_assert(chunk_is_there(lab.f.store, &lab.chunk));
-	ck_assert_int_eq(put(&lab, &source, 20000), -EEXIST);
+	ck_assert_int_eq(put(&lab, &source, UNIT_PATIENCE_MS), -EEXIST);
 	source.len = 0;
 	ck_assert_int_eq(store_s3_submit_put(lab.f.store, lab.chunk.name, &source, in_ms(1000),
 					     note_end, NULL, NULL),
@@ -154,7 +155,7 @@ START_TEST(many_at_a_time)
 	struct chunk chunks[COUNT];
 	struct ended ended = { 0 };
 	struct lab lab;
-	int64_t until = in_ms(60000);
+	int64_t until = in_ms(UNIT_PATIENCE_MS);
 
 	lab_open(&lab, 0);
 	for (unsigned i = 0; i < COUNT; i++) {
@@ -187,8 +188,8 @@ START_TEST(cancelled)
 
 	lab_open(&lab, 0);
 	server_fault(lab.server, (struct fault){ .kind = FAULT_HANG });
-	ck_assert_int_eq(store_s3_submit_get(lab.f.store, lab.chunk.name, &byte, 1, 0, in_ms(60000),
-					     note_end, &e, &ticket),
+	ck_assert_int_eq(store_s3_submit_get(lab.f.store, lab.chunk.name, &byte, 1, 0,
+					     in_ms(UNIT_PATIENCE_MS), note_end, &e, &ticket),
 			 0);
 	while (server_faults(lab.server) == 0)
 		usleep(1000);
@@ -220,7 +221,7 @@ START_TEST(a_server_in_trouble)
 	struct store_info info;
 	struct lab lab;
 
-	lab_open(&lab, 20000);
+	lab_open(&lab, UNIT_PATIENCE_MS);
 	ck_assert_int_eq(chunk_put(lab.f.store, &lab.chunk), 0);
 	for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
 		int64_t began = time_mono_ns();
@@ -228,7 +229,7 @@ START_TEST(a_server_in_trouble)
 		server_fault(lab.server, list[i].fault);
 		ck_assert_int_eq(store_has(lab.f.store, lab.chunk.name), list[i].has);
 		ck_assert_int_eq(chunk_put(lab.f.store, &lab.chunk), list[i].put);
-		ck_assert_int_lt(time_mono_ns() - began, 15 * TIME_NS_PER_S);
+		ck_assert_int_lt(time_mono_ns() - began, UNIT_PATIENCE_NS / 2);
 		server_heal(lab.server);
 		ck_assert(chunk_is_there(lab.f.store, &lab.chunk));
 	}
@@ -250,8 +251,13 @@ START_TEST(a_server_that_hangs)
 	lab_open(&lab, 1500);
 	server_fault(lab.server, (struct fault){ .kind = FAULT_HANG });
 	ck_assert_int_eq(store_has(lab.f.store, lab.chunk.name), -ETIMEDOUT);
-	ck_assert_int_eq(chunk_put(lab.f.store, &lab.chunk), ERR_UNCERTAIN);
-	ck_assert_int_lt(time_mono_ns() - began, 10 * TIME_NS_PER_S);
+	unsigned faults = server_faults(lab.server);
+	int put = chunk_put(lab.f.store, &lab.chunk);
+
+	/* A machine may stand still until it is too late to send it. */
+	ck_assert(put == ERR_UNCERTAIN ||
+		  (put == -ETIMEDOUT && server_faults(lab.server) == faults));
+	ck_assert_int_lt(time_mono_ns() - began, UNIT_PATIENCE_NS / 2);
 	lab_close(&lab);
 }
 END_TEST
@@ -283,7 +289,7 @@ START_TEST(health)
 	struct store_health h;
 	struct lab lab;
 
-	lab_open(&lab, 3000);
+	lab_open(&lab, UNIT_PATIENCE_MS);
 	server_set_bucket(lab.server, false);
 	ck_assert_int_eq(store_health(lab.f.store, &h), 0);
 	ck_assert_int_eq(h.status, -ENODEV);
@@ -325,7 +331,7 @@ START_TEST(keys_of_others)
 			snprintf(key, sizeof key, "chunks/%064u.tmp", i);
 		else
 			snprintf(key, sizeof key, "%s", keys[i - 300]);
-		r.deadline_ns = in_ms(20000);
+		r.deadline_ns = in_ms(UNIT_PATIENCE_MS);
 		ck_assert_int_eq(s3_client_call(store_s3_client(lab.f.store), &r, NULL), 0);
 	}
 	ck_assert_int_eq(store_list(lab.f.store, NULL, count_chunk, &count), 0);
@@ -374,7 +380,7 @@ START_TEST(urls)
 	ck_assert_int_eq(chunk_put(lab.f.store, &lab.chunk), 0);
 	len = store_url(lab.f.store, lab.chunk.name, 60, url, sizeof url);
 	ck_assert_int_eq(len, (ssize_t)strlen(url));
-	ck_assert_int_eq(s3_http_fetch("GET", url, "", 20000, &stop, &answer), 0);
+	ck_assert_int_eq(s3_http_fetch("GET", url, "", UNIT_PATIENCE_MS, &stop, &answer), 0);
 	ck_assert_int_eq(answer.status, 200);
 	ck_assert_uint_eq(answer.text.len, LEN);
 	ck_assert_mem_eq(answer.text.data, lab.chunk.bytes, LEN);
