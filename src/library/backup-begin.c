@@ -134,12 +134,25 @@ static int begin_judge(struct backup_ship *s, uint32_t epoch, bool take_over)
 	return err;
 }
 
+/* No library comes as far as to the last epoch: what is there is damage, or someone's doing. */
+static int begin_after_last(struct backup_ship *s)
+{
+	buf_reset(&s->why);
+	buf_printf(&s->why,
+		   "no epoch comes after %08" PRIx32 ": remove meta/claims/%08" PRIx32
+		   " and what is below meta/%08" PRIx32 "/",
+		   BACKUP_EPOCH_MAX, BACKUP_EPOCH_MAX, BACKUP_EPOCH_MAX);
+	return -EEXIST;
+}
+
 /* Begins an epoch. Who is a moment too late asks again. */
 static int begin_claim(struct backup_ship *s, uint32_t epoch)
 {
 	struct backup_owner own = { .at_ns = time_now_ns(), .path = s->path };
 	int err;
 
+	if (epoch > BACKUP_EPOCH_MAX)
+		return begin_after_last(s);
 	if (gethostname(own.host, sizeof(own.host) - 1))
 		own.host[0] = 0;
 	err = backup_state_reset(&s->state, epoch);
@@ -174,7 +187,7 @@ static int begin_is_ours(struct backup_ship *s, uint32_t epoch)
 static int begin_own(struct backup_ship *s, bool take_over)
 {
 	uint32_t newest = 0;
-	int err = backup_owner_newest(&s->bucket, &newest);
+	int err = backup_owner_newest(&s->bucket, BACKUP_EPOCH_MAX, &newest);
 	int ours = err ? err : begin_is_ours(s, newest);
 
 	if (ours < 0)

@@ -58,8 +58,14 @@ struct backup_owner {
 	int64_t at_ns;
 };
 
-/* The newest epoch that was claimed, or of which there is a segment although its claim is lost; 0: none. 0 or as backup_bucket_list(). */
-int backup_owner_newest(struct backup_bucket *b, uint32_t *epoch);
+/* The last epoch that there may be, so that what comes after it is a number still. */
+#define BACKUP_EPOCH_MAX (UINT32_MAX - 1)
+
+/*
+ * The newest epoch, of those up to UP_TO, that was claimed, or of which there is a segment although its claim is lost; 0: none. By what the bucket lists, however
+ * far one is from the next. 0 or as backup_bucket_list().
+ */
+int backup_owner_newest(struct backup_bucket *b, uint32_t up_to, uint32_t *epoch);
 
 /* Whether there is a claim to the epoch after EPOCH, as every take-over from its owner makes one: 1, 0, or as backup_bucket_get(). */
 int backup_owner_next(struct backup_bucket *b, uint32_t epoch);

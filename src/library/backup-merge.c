@@ -69,7 +69,7 @@ static int merge_old_key(void *arg, const char *key, uint64_t size)
 	struct backup_segment_name name;
 
 	(void)size;
-	if (!backup_segment_parse(key, &name) || name.epoch + 1 >= old->epoch)
+	if (!backup_segment_parse(key, &name) || name.epoch >= old->epoch - 1)
 		return 0;
 	memcpy(old->key, key, strlen(key) + 1);
 	return 1;

@@ -23,9 +23,14 @@ static void owner_key(uint32_t epoch, char key[OWNER_KEY])
 	snprintf(key, OWNER_KEY, OWNER_FOLDER "%08" PRIx32, epoch);
 }
 
+struct owner_search {
+	uint32_t up_to, newest;
+};
+
 static int owner_take(void *arg, const char *key, uint64_t size)
 {
-	uint32_t *newest = arg, epoch = 0;
+	struct owner_search *search = arg;
+	uint32_t epoch = 0;
 	struct backup_segment_name name;
 	char again[OWNER_KEY];
 
@@ -39,17 +44,18 @@ static int owner_take(void *arg, const char *key, uint64_t size)
 		if (strcmp(again, key) != 0)
 			return 0;
 	}
-	*newest = epoch > *newest ? epoch : *newest;
+	if (epoch <= search->up_to && epoch > search->newest)
+		search->newest = epoch;
 	return 0;
 }
 
-int backup_owner_newest(struct backup_bucket *b, uint32_t *epoch)
+int backup_owner_newest(struct backup_bucket *b, uint32_t up_to, uint32_t *epoch)
 {
-	uint32_t newest = 0;
-	int err = backup_bucket_list(b, "meta/", owner_take, &newest);
+	struct owner_search search = { .up_to = up_to };
+	int err = backup_bucket_list(b, "meta/", owner_take, &search);
 
 	if (!err)
-		*epoch = newest;
+		*epoch = search.newest;
 	return err;
 }
 

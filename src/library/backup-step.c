@@ -266,7 +266,7 @@ static int step_taken(struct backup_ship *s, uint32_t epoch)
 static int step_owner(struct backup_ship *s)
 {
 	uint32_t newest = 0;
-	int err = backup_owner_newest(&s->bucket, &newest);
+	int err = backup_owner_newest(&s->bucket, BACKUP_EPOCH_MAX, &newest);
 
 	if (err || newest <= s->state.head.epoch) {
 		s->owner_ns = err ? s->owner_ns : time_mono_ns();

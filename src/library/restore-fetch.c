@@ -261,17 +261,14 @@ static int fetch_epoch(struct fetch *f)
 
 static int fetch_newest(struct fetch *f)
 {
-	uint32_t newest = 0;
-	int err = backup_owner_newest(&f->r->bucket, &newest);
+	int err = -ENODATA;
 
-	if (err)
-		return err;
 	/* One that was begun and has nothing whole yet: the one before is the newest then. */
-	err = -ENODATA;
-	for (f->epoch = newest; f->epoch; f->epoch--) {
-		err = fetch_epoch(f);
-		if (err != -ENODATA)
-			break;
+	f->epoch = BACKUP_EPOCH_MAX + 1;
+	while (f->epoch && err == -ENODATA) {
+		err = backup_owner_newest(&f->r->bucket, f->epoch - 1, &f->epoch);
+		if (!err)
+			err = f->epoch ? fetch_epoch(f) : -ENODATA;
 	}
 	if (err != -ENODATA || !f->older)
 		return err;

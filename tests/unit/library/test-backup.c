@@ -235,7 +235,7 @@ START_TEST(who_waits_can_be_cut_short)
 	ck_assert_int_eq(backup_ship_step(ship, false), -ECANCELED);
 	pthread_join(thread, NULL);
 	ck_assert_int_eq(backup_ship_step(ship, false), -ECANCELED);
-	ck_assert_int_lt(time_mono_ns() - began, 10 * TIME_NS_PER_S);
+	ck_assert_int_lt(time_mono_ns() - began, UNIT_PATIENCE_NS / 4);
 	backup_ship_free(ship);
 	server_heal(u.server);
 	backup_unit_end(&u);
@@ -431,7 +431,48 @@ START_TEST(what_was_on_its_way_is_left)
 }
 END_TEST
 
+/* Numbers that nobody has come to: what is there is found in a few steps, and nothing comes after the last of them. */
+START_TEST(claims_far_away)
+{
+	static const char *const keys[] = { "meta/claims/00abcdef", "meta/claims/7fffffff",
+					    "meta/claims/ffffffff" };
+	struct restore_result out = { 0 };
+	struct backup_unit u;
+	struct backup_bucket b;
+	uint64_t there = 0;
+
+	backup_unit_begin(&u, "");
+	struct backup_ship *ship = backup_unit_begun(&u);
+
+	ck_assert_int_eq(backup_ship_step(ship, false), 1);
+	backup_bucket_init(&b, backup_unit_client(server_url(u.server)));
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
+		ck_assert_int_eq(backup_bucket_put(&b, keys[i], "?", 1, true), 0);
+	unsigned before = server_requests(u.server, "GET");
+
+	ck_assert_int_eq(backup_unit_there(&u, &there, &out), 0);
+	ck_assert(there == backup_unit_here(u.tree.path));
+	ck_assert_uint_eq(out.epoch, 1);
+	ck_assert_uint_lt(server_requests(u.server, "GET") - before, 30);
+	backup_ship_free(ship);
+	ship = backup_unit_ship(u.tree.lib, server_url(u.server));
+	ck_assert_int_eq(backup_ship_begin(ship, true), 0);
+	ck_assert_int_eq(backup_ship_step(ship, false), 1);
+	ck_assert_int_eq(backup_unit_there(&u, &there, &out), 0);
+	ck_assert_uint_eq(out.epoch, 0x80000000);
+	backup_ship_free(ship);
+	ck_assert_int_eq(backup_bucket_put(&b, "meta/claims/fffffffe", "?", 1, true), 0);
+	ship = backup_unit_ship(u.tree.lib, server_url(u.server));
+	ck_assert_int_eq(backup_ship_begin(ship, true), -EEXIST);
+	ck_assert_ptr_nonnull(strstr(backup_ship_why(ship), "fffffffe"));
+	ck_assert_int_eq(backup_unit_there(&u, &there, &out), 0);
+	backup_ship_free(ship);
+	backup_bucket_release(&b);
+	backup_unit_end(&u);
+}
+END_TEST
+
 UNIT_MAIN("backup", 120, segments_come_back, keys_are_read_as_they_are_written, follows_the_library,
 	  the_database_may_fall_back, a_server_that_goes_wrong, who_waits_can_be_cut_short,
 	  segments_that_are_lost_or_damaged, two_owners, a_step_that_cannot_be_made_is_told,
-	  what_was_on_its_way_is_left)
+	  what_was_on_its_way_is_left, claims_far_away)
