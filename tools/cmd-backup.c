@@ -41,12 +41,10 @@ static int exit_of(int err)
 static int fail_backup(const struct cmd *cmd, const char *path, int err, const char *why)
 {
 	if (err == -ENOENT)
-		return cmd_refuse(cmd, CMD_UNSUPPORTED, path,
-				  "the library has no bucket: its config has no [s3] url");
+		return cmd_no_bucket(cmd, path);
 	if (err == -ENOTCONN)
 		return cmd_refuse(cmd, CMD_UNSUPPORTED, path,
-				  "its mount makes no backup: there is no bucket, or [s3] backup = "
-				  "off");
+				  "its mount makes no backup; [s3] backup = off in its config");
 	if (err == -EEXIST)
 		return cmd_refuse(cmd, CMD_FAILED, path, "%s\n  -> %s", why, take_over_advice);
 	if (err == -ETIMEDOUT && !*why)

@@ -108,9 +108,7 @@ static int tell_all_kept(const struct evicted *e)
 static int fail_evict(const struct cmd *cmd, struct library *lib, const char *path, int err)
 {
 	if (err == -ENODEV)
-		return cmd_refuse(
-			cmd, CMD_FAILED, path,
-			"the library has no bucket that the content could come back from");
+		return cmd_no_bucket(cmd, library_path(lib));
 	return cmd_fail_path(cmd, lib, path, err);
 }
 

@@ -201,8 +201,7 @@ static int export_object(const struct cmd *cmd, struct library *lib, const char 
 		return cmd_fail_path(cmd, lib, path, err);
 	err = export_to_bucket(lib, &n, key, &stats, &why);
 	if (err == -ENODEV && !why.len)
-		return cmd_refuse(cmd, CMD_UNSUPPORTED, library_path(lib),
-				  "the library has no bucket");
+		return cmd_no_bucket(cmd, library_path(lib));
 	if (err == -EISDIR)
 		return cmd_refuse(cmd, CMD_FAILED, path,
 				  "a folder; one asset at a time becomes an object");

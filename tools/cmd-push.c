@@ -170,8 +170,7 @@ static int push(struct push *p)
 		return code;
 	p->meta = library_meta(p->lib);
 	if (!library_remote(p->lib))
-		code = cmd_refuse(p->cmd, CMD_FAILED, p->path,
-				  "the library has no bucket; [s3] of its config says which");
+		code = cmd_no_bucket(p->cmd, p->path);
 	else if (p->pause || p->resume)
 		code = set_paused(p);
 	else

@@ -207,6 +207,12 @@ int cmd_refuse(const struct cmd *cmd, int code, const char *what, const char *fo
 	return code;
 }
 
+int cmd_no_bucket(const struct cmd *cmd, const char *library)
+{
+	return cmd_refuse(cmd, CMD_UNSUPPORTED, library,
+			  "the library has no bucket; [s3] of its config says which");
+}
+
 struct actor cmd_actor(void)
 {
 	mode_t mask = umask(0);

@@ -69,6 +69,8 @@ int cmd_usage(const struct cmd *cmd, const char *format, ...) __attribute__((for
 /* Prints "garner CMD: WHAT: text of err" on stderr (what: may be NULL) and returns the exit code that stands for err. 0 gives CMD_OK and prints nothing. */
 int cmd_fail(const struct cmd *cmd, const char *what, int err);
 int cmd_exit_of(int err);
+/* Tells that the library there has no bucket; returns the exit code that stands for it. */
+int cmd_no_bucket(const struct cmd *cmd, const char *library);
 /* Prints "garner CMD: WHAT: why" on stderr and returns `code`. */
 int cmd_refuse(const struct cmd *cmd, int code, const char *what, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));

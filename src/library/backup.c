@@ -328,7 +328,7 @@ int backup_told(struct library *lib, uint64_t ticket, int *result)
 	struct backup *b = lib->backup;
 
 	if (!b || !ticket) {
-		*result = -ENOTCONN;
+		*result = lib->settings.s3.bucket ? -ENOTCONN : -ENOENT;
 		return 1;
 	}
 	lock_lock(&b->lock);

@@ -33,7 +33,7 @@ const char *backup_mood_word(enum backup_mood mood);
 
 /*
  * Has the thread send at once what there is. The ticket is for backup_told(): 1 when the bucket has all that was committed before the call, or it could not be done (*RESULT); 0 when not yet. With
- * TAKE_OVER another machine's backup is no obstacle. Ticket 0: no thread works, -ENOTCONN. Any thread.
+ * TAKE_OVER another machine's backup is no obstacle. Ticket 0: no thread works, -ENOTCONN, or -ENOENT where there is no bucket. Any thread.
  */
 uint64_t backup_ask(struct library *lib, bool take_over);
 int backup_told(struct library *lib, uint64_t ticket, int *result);

@@ -23,7 +23,7 @@ whole() {
 }
 
 gives 0 'Made*' '' init plain
-gives 1 '*' '*no bucket*' evict plain /
+gives 8 '*' '*no bucket*' evict plain /
 gives 3 '*' '*nothing*' evict plain nothing
 gives 2 '' '*PATH*' evict plain
 

@@ -19,7 +19,13 @@ waiting() {
 }
 
 gives 0 'Made*' '' init plain
-gives 1 '' '*plain: the library has no bucket*' push plain
+# (Who needs one says so in the same words.)
+for c in 'push plain' 'evict plain /' 'backup plain' 'export --to-bucket key plain /file'; do
+	echo >file
+	[ "${c%% *}" != export ] || gives 0 '*' '' import plain file
+	# shellcheck disable=SC2086
+	gives 8 '*' 'garner * plain: the library has no bucket; *' $c
+done
 json '.uploads == null' status --json plain
 gives 2 '' '*exclude*' push --wait --pause plain
 gives 2 '' "*'soon' is no time*" push --timeout soon plain
