@@ -60,23 +60,11 @@ static void free_items(struct items *all)
 	free(all->list);
 }
 
-/* The path that the item had; "?" stands for a folder that is gone. */
-static int former_path(struct library *lib, const struct item *it, struct buf *out)
-{
-	int err = tree_path(lib, it->parent, out);
-
-	if (err == -ENOENT)
-		err = buf_add_str(out, "/?");
-	if (!err && out->len > 1)
-		err = buf_add_byte(out, '/');
-	return err ? err : buf_add_str(out, it->name);
-}
-
-static void print_item(const struct item *it, const struct buf *path)
+static void print_item(const struct item *it, const struct buf *path, bool gone)
 {
 	printf("%10lld  %12llu  ", (long long)it->ino, (unsigned long long)it->size);
 	cmd_print_name(path->data, path->len);
-	putchar('\n');
+	puts(gone ? "  (the folder it was in is gone; here it comes back)" : "");
 }
 
 static int list_trash(const struct cmd *cmd, struct library *lib, const struct items *all,
@@ -87,20 +75,22 @@ static int list_trash(const struct cmd *cmd, struct library *lib, const struct i
 	for (size_t i = 0; i < all->count; i++) {
 		const struct item *it = &all->list[i];
 		CLEANUP_BUF struct buf path = BUF_INIT;
-		int err = former_path(lib, it, &path);
+		bool gone;
+		int err = tree_path_was(lib, it->ino, &gone, &path);
 
 		if (err) {
 			json_decref(list);
 			return cmd_fail(cmd, NULL, err);
 		}
 		if (json)
-			json_array_append_new(
-				list, json_pack("{s:I, s:o, s:I, s:o}", "item", (json_int_t)it->ino,
-						"path", cmd_json_text(path.data, path.len), "size",
-						(json_int_t)it->size, "deleted",
-						cmd_json_time(it->deleted_ns)));
+			json_array_append_new(list, json_pack("{s:I, s:o, s:b, s:I, s:o}", "item",
+							      (json_int_t)it->ino, "path",
+							      cmd_json_text(path.data, path.len),
+							      "folder_gone", gone, "size",
+							      (json_int_t)it->size, "deleted",
+							      cmd_json_time(it->deleted_ns)));
 		else
-			print_item(it, &path);
+			print_item(it, &path, gone);
 	}
 	return json ? cmd_print_json(list) : CMD_OK;
 }
@@ -121,10 +111,12 @@ static int64_t find_item(struct library *lib, const struct items *all, const cha
 		number = 0;
 	for (size_t i = 0; i < all->count; i++) {
 		CLEANUP_BUF struct buf path = BUF_INIT;
+		bool gone;
 
 		if ((uint64_t)all->list[i].ino == number)
 			return all->list[i].ino;
-		if (!former_path(lib, &all->list[i], &path) && same_path(buf_str(&path), text))
+		if (!tree_path_was(lib, all->list[i].ino, &gone, &path) &&
+		    same_path(buf_str(&path), text))
 			found = all->list[i].ino;
 	}
 	return found;

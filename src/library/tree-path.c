@@ -110,21 +110,36 @@ static void tree_path_reverse(char *bytes, size_t len)
 	}
 }
 
+/* Where the node is, or, with GONE, was: 1, 0 when there is no such place, or an error. */
+static int tree_above_of(struct library *lib, int64_t ino, const bool *gone,
+			 struct tree_above *above)
+{
+	int count = META_QUERY(lib->meta, ENTRY_OF, tree_above_read, above, META_I(ino));
+
+	if (count == 0 && gone)
+		count = META_QUERY(lib->meta, TRASH_GET, tree_above_read, above, META_I(ino));
+	return count;
+}
+
 /*
  * The path is put together backwards, each name turned round, and turned round as a whole at the
  * end.
  */
-int tree_path(struct library *lib, int64_t ino, struct buf *out)
+static int tree_path_up(struct library *lib, int64_t ino, bool *gone, struct buf *out)
 {
 	CLEANUP_BUF struct buf path = BUF_INIT;
 	struct tree_above above;
-	int err = ino == TREE_ROOT ? buf_add_byte(&path, '/') : 0;
+	int err = 0;
 
 	for (int depth = 0; !err && ino != TREE_ROOT; depth++) {
-		int count = META_QUERY(lib->meta, ENTRY_OF, tree_above_read, &above, META_I(ino));
+		int count = tree_above_of(lib, ino, gone, &above);
 
-		if (count <= 0)
+		if (count < 0 || (!count && !gone))
 			return count < 0 ? count : -ENOENT;
+		if (!count) {
+			*gone = true;
+			break;
+		}
 		if (depth > TREE_DEPTH_MAX)
 			return -ELOOP;
 		tree_path_reverse(above.name, above.len);
@@ -133,10 +148,23 @@ int tree_path(struct library *lib, int64_t ino, struct buf *out)
 			err = buf_add_byte(&path, '/');
 		ino = above.parent;
 	}
+	if (!err && !path.len)
+		err = buf_add_byte(&path, '/');
 	if (err)
 		return err;
 	tree_path_reverse(path.data, path.len);
 	return buf_add(out, path.data, path.len);
+}
+
+int tree_path(struct library *lib, int64_t ino, struct buf *out)
+{
+	return tree_path_up(lib, ino, NULL, out);
+}
+
+int tree_path_was(struct library *lib, int64_t ino, bool *gone, struct buf *out)
+{
+	*gone = false;
+	return tree_path_up(lib, ino, gone, out);
 }
 
 /* Rows as they are kept until the statement is done: the folder's number, the name, a NUL. */

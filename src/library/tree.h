@@ -244,6 +244,12 @@ int tree_resolve_parent(struct library *lib, const char *path, struct node *pare
 int tree_path(struct library *lib, int64_t ino, struct buf *out);
 
 /*
+ * The same of what is in the trash or below that: the path that it had, which it has again once it is restored and its name is free. Where a folder above was purged,
+ * *gone is true, and the path is what is left of it, below the root.
+ */
+int tree_path_was(struct library *lib, int64_t ino, bool *gone, struct buf *out);
+
+/*
  * Calls `fn` for each placement of the node: the folder and the name in it, NUL-terminated, valid during the call; nonzero ends it and is
  * returned. No statement is open meanwhile. -ENOMEM and the errors of meta_query().
  */

@@ -48,6 +48,24 @@ gives 0 '' '' restore "$lib"
 gives 0 '' '' rm -r "$lib" tree
 gives 0 '' '' purge "$lib" tree
 
+# What was in a folder that is in the trash, and in one that is gone for good.
+mkdir -p "$mnt/upper/lower"
+echo deep >"$mnt/upper/lower/file"
+echo high >"$mnt/upper/high"
+seal_library
+gives 0 '' '' rm "$lib" upper/lower/file upper/high
+gives 0 '' '' rm -r "$lib" upper/lower
+gives 0 '' '' rm -r "$lib" upper
+json 'map(.path) == ["/upper/lower/file", "/upper/high", "/upper/lower", "/upper"] and map(.folder_gone) == [false, false, false, false]' restore --json "$lib"
+gives 0 '' '' purge "$lib" /upper
+json 'map(.path) == ["/lower/file", "/high", "/lower"] and map(.folder_gone) == [true, true, true]' restore --json "$lib"
+gives 0 *'  /high  (the folder it was in is gone; here it comes back)'* '' restore "$lib"
+gives 0 '/lower/file' '' restore "$lib" /lower/file
+[ "$(cat "$mnt/lower/file")" = deep ] || fail "what was below a folder that is gone"
+gives 0 '' '' purge "$lib" /high
+gives 0 '' '' rm -r "$lib" lower
+gives 0 '' '' purge -a "$lib"
+
 # A name that is taken since.
 gives 0 '' '' rm "$lib" two
 mkdir "$mnt/two"
