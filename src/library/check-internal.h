@@ -8,6 +8,12 @@
 #include "backend/store/store.h"
 #include "content/hash.h"
 
+/* Inode numbers gathered by a query, since no query may run inside another. */
+struct check_inodes {
+	int64_t *list;
+	size_t count, room;
+};
+
 struct check {
 	struct library *lib;
 	struct meta *meta;
@@ -16,8 +22,10 @@ struct check {
 	struct check_result result;
 	uint8_t *buf; /* one chunk, for hashing */
 	size_t room;
-	struct store *local; /* to which chunks are brought back; NULL: not needed yet */
-	int bucket_err;      /* why the bucket is not asked any more */
+	struct store *local;        /* to which chunks are brought back; NULL: not needed yet */
+	int bucket_err;             /* why the bucket is not asked any more */
+	struct check_inodes blamed; /* whose content is damaged */
+	struct check_inodes healed; /* INCONSISTENT, and a chunk of theirs was brought back */
 };
 
 /* Tells and counts a fault. */
@@ -25,6 +33,9 @@ void check_fault(struct check *c, const char *format, ...) __attribute__((format
 
 /* Tells which assets use chunk `id`, by path, and marks them INCONSISTENT when repairing. */
 int check_blame(struct check *c, int64_t chunk);
+
+/* Notes which assets use chunk `id`, that was brought back, and are INCONSISTENT. Those of which nothing else is damaged are so no more after a run that has read all bytes. */
+int check_absolve(struct check *c, int64_t chunk);
 
 /* Objects and reference counts, from the rows alone. */
 int check_objects(struct check *c);

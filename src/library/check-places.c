@@ -96,10 +96,12 @@ static int report_place(struct check *c, const struct item *it, const char *what
 		    (unsigned long long)it->blob, (unsigned long long)it->start,
 		    (unsigned long long)it->size, how);
 	c->result.mended += mended == 1;
+	if (mended == 1)
+		return check_absolve(c, it->chunk);
 	/* What the bucket has is not lost as long as nobody reads it here, or nobody knows. */
 	bool lost = !it->remote || (c->flags & CHECK_REPAIR ? mended == 0 : !gone);
 
-	return mended != 1 && lost ? check_blame(c, it->chunk) : 0;
+	return lost ? check_blame(c, it->chunk) : 0;
 }
 
 static int check_place(struct check *c, const struct item *it)

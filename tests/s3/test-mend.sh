@@ -69,8 +69,22 @@ rm "$(blob_of other)"
 chunks=$(sqlite3 "$lib/garner.db" "SELECT lower(hex(k.hash)) FROM entry e JOIN node n ON n.ino = e.ino JOIN object_chunk c ON c.object = n.object
 	JOIN chunk k ON k.id = c.chunk WHERE CAST(e.name AS TEXT) = 'other'")
 for chunk in $chunks; do
+	"$s3tool" get "$endpoint" s3://bucket/lib "chunks/$chunk" >"kept.$chunk" || fail "a chunk is not in the bucket"
 	"$s3tool" delete "$endpoint" s3://bucket/lib "chunks/$chunk" || fail "a chunk cannot be deleted"
 done
 gives 4 '*there is no other copy*other*its content is damaged*brought back*' '*' fsck --repair "$lib"
+
+# Until someone has it: then the asset is what it was.
+state() {
+	check_is "$1: the state of what was lost" "$2" "$(sqlite3 "$lib/garner.db" "SELECT n.state FROM entry e JOIN node n ON n.ino = e.ino WHERE CAST(e.name AS TEXT) = 'other'")"
+}
+state "lost" 2
+for chunk in $chunks; do
+	echo "chunks/$chunk 0 $(stat -c %s "kept.$chunk") kept.$chunk"
+done | "$s3tool" put "$endpoint" s3://bucket/lib || fail "the chunks cannot be put back"
+gives 1 '*brought back*other*its content is whole again*0 damaged assets' '*' fsck --deep --repair "$lib"
+state "found" 1
+check_library --deep
+all_there "what was lost is found"
 tell heal
 finish
