@@ -139,7 +139,7 @@ static int wait_for_all(struct push *p)
 
 static int send_all(struct push *p)
 {
-	int err = upload_sweep(p->meta), code;
+	int err = upload_sweep(p->meta, NULL, NULL), code;
 
 	if (!err)
 		err = upload_mark(p->meta, &p->mark);

@@ -271,11 +271,12 @@ static int two_row(void *arg, const struct meta_row *row)
 }
 
 /* One of the two tables, page by page. */
-static int sweep(struct meta *m, enum meta_stmt end_stmt, enum meta_stmt stmt, struct meta_op *op)
+static int sweep(struct meta *m, enum meta_stmt end_stmt, enum meta_stmt stmt, struct meta_op *op,
+		 bool (*stopped)(void *arg), void *arg)
 {
 	int64_t after = 0;
 
-	for (;;) {
+	while (!stopped || !stopped(arg)) {
 		struct meta_value page[] = { META_I(after), META_I(SWEEP_ROWS) };
 		int64_t end = 0;
 		int err = meta_query(m, end_stmt, 2, page, number_row, &end);
@@ -291,16 +292,19 @@ static int sweep(struct meta *m, enum meta_stmt end_stmt, enum meta_stmt stmt, s
 			return err;
 		after = end;
 	}
+	return -ECANCELED;
 }
 
-int upload_sweep(struct meta *m)
+int upload_sweep(struct meta *m, bool (*stopped)(void *arg), void *arg)
 {
 	struct meta_op *op = meta_op_new();
-	int err = op ? sweep(m, META_UPLOAD_SWEEP_CHUNKS_END, META_UPLOAD_SWEEP_CHUNKS, op)
+	int err = op ? sweep(m, META_UPLOAD_SWEEP_CHUNKS_END, META_UPLOAD_SWEEP_CHUNKS, op, stopped,
+			     arg)
 		     : -ENOMEM;
 
 	if (!err)
-		err = sweep(m, META_UPLOAD_SWEEP_OBJECTS_END, META_UPLOAD_SWEEP_OBJECTS, op);
+		err = sweep(m, META_UPLOAD_SWEEP_OBJECTS_END, META_UPLOAD_SWEEP_OBJECTS, op,
+			    stopped, arg);
 	meta_op_free(op);
 	return err;
 }

@@ -190,6 +190,17 @@ static void wait_until(struct upload *u, int64_t until)
 	lock_unlock(&u->lock);
 }
 
+static bool stopped(void *arg)
+{
+	struct upload *u = arg;
+
+	lock_lock(&u->lock);
+	bool stop = u->stop;
+
+	lock_unlock(&u->lock);
+	return stop;
+}
+
 static void round_of(struct upload *u)
 {
 	int64_t now = time_mono_ns(), until;
@@ -199,7 +210,11 @@ static void round_of(struct upload *u)
 	    (u->over_count >= RECORD_ITEMS || !u->aloft || now - u->over_ns >= RECORD_NS))
 		record(u);
 	if (now >= u->sweep_ns) {
-		note(u, upload_sweep(u->content->meta));
+		int err = upload_sweep(u->content->meta, stopped, u);
+
+		if (err == -ECANCELED)
+			return;
+		note(u, err);
 		u->sweep_ns = now + SWEEP_NS;
 	}
 	until = feed(u, now);

@@ -76,8 +76,11 @@ int upload_backlog(struct meta *m, struct upload_backlog *out);
 /* What waits for another try, or is stuck, is due now. 0 or an error of meta_apply(). */
 int upload_retry(struct meta *m);
 
-/* Queues what has no row though the bucket does not have it. 0 or an error of meta_apply(). */
-int upload_sweep(struct meta *m);
+/*
+ * Queues what has no row though the bucket does not have it. Takes time in proportion to the library, and asks STOPPED (may be NULL) now and then whether to leave the rest to the next
+ * time: -ECANCELED. 0 or an error of meta_apply().
+ */
+int upload_sweep(struct meta *m, bool (*stopped)(void *arg), void *arg);
 
 /* What there is now, for upload_left(). */
 struct upload_mark {

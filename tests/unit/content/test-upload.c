@@ -175,6 +175,35 @@ START_TEST(what_is_gone_is_not_sent)
 }
 END_TEST
 
+/* True from the Nth time on. */
+static bool stops_later(void *arg)
+{
+	return (*(int *)arg)-- <= 0;
+}
+
+/* Who is to stop does not go through a whole library first; the next time all is found. */
+START_TEST(a_sweep_can_be_left)
+{
+	struct asset assets[COUNT];
+	struct lab lab;
+	int pages = 1, none = 0;
+
+	lab_open(&lab);
+	world_leave(&lab.w);
+	lab.w.params.remote = false;
+	world_enter(&lab.w, 0);
+	lab_fill(&lab, assets, COUNT, LEN, 11);
+	ck_assert_int_eq(upload_sweep(lab.w.meta, stops_later, &none), -ECANCELED);
+	ck_assert_uint_eq(lab_backlog(&lab).chunks, 0);
+	ck_assert_int_eq(upload_sweep(lab.w.meta, stops_later, &pages), -ECANCELED);
+	ck_assert_uint_gt(lab_backlog(&lab).chunks, 0);
+	ck_assert_uint_eq(lab_backlog(&lab).objects, 0);
+	ck_assert_int_eq(upload_sweep(lab.w.meta, NULL, NULL), 0);
+	ck_assert_uint_eq(lab_backlog(&lab).objects, COUNT);
+	lab_close(&lab);
+}
+END_TEST
+
 /* A library that had no bucket when it was sealed; and a row that someone lost. */
 START_TEST(what_was_never_queued_is_found)
 {
@@ -193,7 +222,7 @@ START_TEST(what_was_never_queued_is_found)
 		usleep(1000);
 	lab_wait(&lab, 0);
 	lab_check(&lab, assets, COUNT);
-	ck_assert_int_eq(upload_sweep(lab.w.meta), 0);
+	ck_assert_int_eq(upload_sweep(lab.w.meta, NULL, NULL), 0);
 	ck_assert_uint_eq(lab_backlog(&lab).objects, 0);
 	lab_close(&lab);
 }
@@ -354,5 +383,5 @@ END_TEST
 
 UNIT_MAIN("upload", 150, what_is_sealed_is_sent, what_is_there_is_not_sent,
 	  what_is_damaged_is_never_sent, what_is_gone_is_not_sent, what_was_never_queued_is_found,
-	  two_share_a_queue, a_pause_holds, what_is_under_way_is_not_taken, memory_is_bounded,
-	  small_ones_first)
+	  a_sweep_can_be_left, two_share_a_queue, a_pause_holds, what_is_under_way_is_not_taken,
+	  memory_is_bounded, small_ones_first)
