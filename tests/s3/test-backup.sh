@@ -67,7 +67,7 @@ gives 0 'The bucket has the metadata*' '' backup --take-over "$lib"
 # Content that was not uploaded, and what was not even sealed, is told of, and is no obstacle.
 "$GARNER" push --pause "$lib" >/dev/null || fail "push --pause"
 echo new >"$mnt/sealed"
-"$GARNER" sync "$lib"
+seal_library
 exec 7>"$mnt/open"
 echo unsealed >&7
 gives 0 '*' '' backup "$lib"
