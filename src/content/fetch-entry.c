@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "content/fetch-internal.h"
+#include "util/large.h"
 #include "util/time.h"
 
 #include <assert.h>
@@ -87,7 +88,7 @@ bool fetch_file_bad(const struct fetch_file *file)
 static void fetch_entry_free(struct fetch_entry *e)
 {
 	fetch_file_put(e->file);
-	free(e->bytes);
+	large_free(e->bytes, e->size);
 	free(e);
 }
 
@@ -116,7 +117,7 @@ void fetch_entry_drop_bytes_locked(struct fetch *f, struct fetch_entry *e)
 {
 	if (!e->bytes)
 		return;
-	free(e->bytes);
+	large_free(e->bytes, e->size);
 	e->bytes = NULL;
 	f->used_bytes -= e->size;
 }

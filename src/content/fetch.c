@@ -5,6 +5,7 @@
 #include "backend/store/store-s3.h"
 #include "content/fetch-internal.h"
 #include "util/err.h"
+#include "util/large.h"
 #include "util/log.h"
 #include "util/time.h"
 
@@ -223,7 +224,7 @@ static void fetch_begin_locked(struct fetch *f, struct fetch_entry *e) LOCK_REQU
 	int err = fetch_work_start_locked(f);
 
 	fetch_list_drop(e);
-	e->bytes = err ? NULL : malloc(e->size);
+	e->bytes = err ? NULL : large_alloc(e->size);
 	if (!err && !e->bytes)
 		err = -ENOMEM;
 	if (e->bytes)

@@ -114,6 +114,8 @@ void upload_item_free(struct upload_item *item);
 void upload_send(struct upload *u, struct upload_item *item);
 /* Takes what is back, and judges it. */
 void upload_receive(struct upload *u);
+/* Frees the body, whose length stays. */
+void upload_drop_body(struct upload_item *item);
 /* Puts an item, which is in no list, among those that are over. */
 void upload_over(struct upload *u, struct upload_item *item, enum upload_end end);
 

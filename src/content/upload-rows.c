@@ -249,7 +249,7 @@ int upload_record(struct upload *u)
 void upload_item_free(struct upload_item *item)
 {
 	buf_release(&item->why);
-	free(item->bytes);
+	upload_drop_body(item);
 	free(item);
 }
 

@@ -9,6 +9,7 @@
 #include "content/manifest.h"
 #include "content/upload-internal.h"
 #include "util/err.h"
+#include "util/large.h"
 #include "util/log.h"
 #include "util/time.h"
 
@@ -72,7 +73,7 @@ static int read_chunk(struct upload *u, struct upload_item *item)
 	int result = -ENOENT;
 
 	item->len = item->size;
-	item->bytes = malloc(item->len ? item->len : 1);
+	item->bytes = large_alloc(item->len);
 	if (!item->bytes)
 		return -ENOMEM;
 	for (int i = 0; i < READ_TRIES; i++) {
@@ -317,12 +318,20 @@ void upload_receive(struct upload *u)
 	}
 }
 
+void upload_drop_body(struct upload_item *item)
+{
+	if (item->kind == UPLOAD_CHUNK)
+		large_free(item->bytes, item->len);
+	else
+		free(item->bytes);
+	item->bytes = NULL;
+}
+
 void upload_over(struct upload *u, struct upload_item *item, enum upload_end end)
 {
 	int64_t now = time_mono_ns();
 
-	free(item->bytes);
-	item->bytes = NULL;
+	upload_drop_body(item);
 	item->end = end;
 	if (!u->over)
 		u->over_ns = now;

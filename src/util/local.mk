@@ -13,6 +13,8 @@ libutil_a_SOURCES = \
 	src/util/hex.h \
 	src/util/io.c \
 	src/util/io.h \
+	src/util/large.c \
+	src/util/large.h \
 	src/util/lock.c \
 	src/util/lock.h \
 	src/util/log.c \
