@@ -58,6 +58,7 @@ libcontent_a_SOURCES = \
 	src/content/space.c \
 	src/content/space.h \
 	src/content/upload-internal.h \
+	src/content/upload-list.c \
 	src/content/upload-pace.c \
 	src/content/upload-rows.c \
 	src/content/upload-send.c \

@@ -62,6 +62,35 @@ struct upload_rate {
 	uint64_t last, this;
 };
 
+/* What the bucket listed of its chunks: upload-list.c. */
+struct upload_list {
+	bool back; /* a page came; guarded by the engine's lock */
+	/* Set by the client's thread before that: the answer, and the page or why there is none. */
+	int err;
+	struct buf text;
+
+	/* The engine's thread's. */
+	uint64_t *names; /* the beginnings of those that were listed, rising */
+	size_t count, cap;
+	struct hash
+		last; /* of them; nothing between the first that there can be and this one was left out */
+	unsigned pages;
+	bool asked; /* a page is under way */
+	uint64_t ticket;
+	bool whole;     /* that was the last */
+	bool over;      /* no more pages are asked for */
+	bool told;      /* that it cannot be listed */
+	int64_t end_ns; /* until then it is believed; time_mono_ns() */
+	double share;   /* of all chunks there can be, what a page told of; 0: not known */
+};
+
+/* What a listing says of a chunk. */
+enum upload_listed {
+	UPLOAD_LISTED_UNKNOWN,
+	UPLOAD_LISTED_NO,    /* it was not there */
+	UPLOAD_LISTED_MAYBE, /* it was there, or one that is named much like it */
+};
+
 struct upload {
 	struct content *content;
 	struct s3_client *client;
@@ -74,6 +103,8 @@ struct upload {
 	struct upload_status status;
 	struct upload_rate rate;
 
+	struct upload_list list;
+
 	/* The engine's thread's. */
 	struct upload_item *ready, *over, *aloft; /* lists */
 	unsigned over_count;
@@ -85,7 +116,7 @@ struct upload {
 	bool ending;           /* nothing is begun any more */
 	unsigned window, well; /* well: good answers since the window changed */
 	uint64_t sent_count;   /* requests begun */
-	bool answered;         /* a put was answered */
+	bool answered;         /* what a condition costs is known, or none is needed */
 	unsigned
 		misses; /* looks in a row that found nothing, of a server that keeps no conditions */
 	int64_t slowed_ns;
@@ -118,6 +149,21 @@ void upload_receive(struct upload *u);
 void upload_drop_body(struct upload_item *item);
 /* Puts an item, which is in no list, among those that are over. */
 void upload_over(struct upload *u, struct upload_item *item, enum upload_end end);
+
+/* upload-list.c: what is there already, for many at a time. */
+
+/* There may be many to send: has a page listed where that answers for enough of them. */
+void upload_list_begin(struct upload *u);
+/* Whether to wait for the first page. */
+bool upload_list_awaited(const struct upload *u);
+/* Takes in the page that came, and has the next one listed. */
+void upload_list_receive(struct upload *u);
+/* What is known of a chunk. */
+enum upload_listed upload_list_find(const struct upload *u, const struct hash *chunk);
+/* Cuts off what is under way; upload_list_receive() takes that in. */
+void upload_list_cancel(struct upload *u);
+/* Forgets all; nothing is under way. */
+void upload_list_release(struct upload *u);
 
 /* upload-pace.c: how many at a time, and when. */
 

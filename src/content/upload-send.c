@@ -231,14 +231,38 @@ static void read_failed(struct upload *u, struct upload_item *item, int err)
 }
 
 /*
- * Where the server keeps conditions, one costs nothing. Else it is asked before: for small ones that is no cheaper than to put them; and where many others were
- * not there, most of the rest will not be either.
+ * Where the server keeps conditions, one costs nothing, and whether it does is found out unless a listing has told most. Else it is asked before: for small ones that
+ * is no cheaper than to put them; and where many others were not there, most of the rest will not be either.
  */
 static bool is_worth_a_look(const struct upload *u, const struct upload_item *item)
 {
-	if (s3_client_conditional(u->client) != S3_CONDITIONAL_NO)
+	enum s3_conditional kept = s3_client_conditional(u->client);
+
+	if (kept == S3_CONDITIONAL_YES || (kept == S3_CONDITIONAL_UNKNOWN && !u->list.pages))
 		return true;
 	return item->len >= LOOK_MIN && (u->misses < LOOK_MISSES || u->sent_count % LOOK_EACH == 0);
+}
+
+/*
+ * A bucket that was away is asked for little first, which shows soon whether it is back. What was listed may be gone: it is looked at; what was not may be
+ * there by now: it is put on a condition where that costs nothing.
+ */
+static enum upload_ask first_ask(const struct upload *u, const struct upload_item *item)
+{
+	enum upload_listed listed = UPLOAD_LISTED_UNKNOWN;
+
+	if (u->failures)
+		return UPLOAD_LOOK;
+	if (item->tries)
+		return UPLOAD_PUT;
+	if (item->kind == UPLOAD_CHUNK)
+		listed = upload_list_find(u, &item->hash);
+	if (listed == UPLOAD_LISTED_MAYBE)
+		return UPLOAD_LOOK;
+	if (listed == UPLOAD_LISTED_NO)
+		return s3_client_conditional(u->client) == S3_CONDITIONAL_YES ? UPLOAD_PUT_NEW
+									      : UPLOAD_PUT;
+	return is_worth_a_look(u, item) ? UPLOAD_PUT_NEW : UPLOAD_PUT;
 }
 
 void upload_send(struct upload *u, struct upload_item *item)
@@ -254,13 +278,7 @@ void upload_send(struct upload *u, struct upload_item *item)
 		read_failed(u, item, err);
 		return;
 	}
-	/* A bucket that was away is asked for little first, which shows soon whether it is back. */
-	if (u->failures)
-		item->ask = UPLOAD_LOOK;
-	else if (item->tries || !is_worth_a_look(u, item))
-		item->ask = UPLOAD_PUT;
-	else
-		item->ask = UPLOAD_PUT_NEW;
+	item->ask = first_ask(u, item);
 	submit(u, item);
 }
 

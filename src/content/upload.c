@@ -55,6 +55,7 @@ void upload_free(struct upload *u)
 		return;
 	assert(!u->ready && !u->aloft && !u->over);
 	s3_client_free(u->client);
+	upload_list_release(u);
 	lock_cond_release(&u->wake);
 	lock_release(&u->lock);
 	free(u);
@@ -124,6 +125,8 @@ static bool take(struct upload *u, int64_t now)
 	/* Rows that failed are due one by one. */
 	if (note(u, got) <= 0)
 		u->dry_ns = now + (now <= u->due_ns ? u->params.pause_ns / 4 : IDLE_NS);
+	if (u->ready)
+		upload_list_begin(u);
 	return u->ready;
 }
 
@@ -151,7 +154,7 @@ static int64_t feed(struct upload *u, int64_t now)
 	if (!u->ready && (now < u->dry_ns || !take(u, now)))
 		return u->dry_ns;
 	item = u->ready;
-	if (!has_room(u, item))
+	if (upload_list_awaited(u) || !has_room(u, item))
 		return INT64_MAX;
 	DL_DELETE(u->ready, item);
 	upload_send(u, item);
@@ -184,7 +187,7 @@ static bool listen(struct upload *u)
 static void wait_until(struct upload *u, int64_t until)
 {
 	lock_lock(&u->lock);
-	while (!u->stop && !u->kicked && !u->back &&
+	while (!u->stop && !u->kicked && !u->back && !u->list.back &&
 	       lock_cond_wait_until(&u->wake, &u->lock, until) == 0)
 		continue;
 	lock_unlock(&u->lock);
@@ -206,6 +209,7 @@ static void round_of(struct upload *u)
 	int64_t now = time_mono_ns(), until;
 
 	upload_receive(u);
+	upload_list_receive(u);
 	if (u->over &&
 	    (u->over_count >= RECORD_ITEMS || !u->aloft || now - u->over_ns >= RECORD_NS))
 		record(u);
@@ -232,13 +236,16 @@ static void end(struct upload *u)
 	u->ending = true;
 	DL_FOREACH (u->aloft, item)
 		s3_client_cancel(u->client, item->ticket);
-	while (u->aloft) {
+	upload_list_cancel(u);
+	while (u->aloft || u->list.asked) {
 		lock_lock(&u->lock);
-		while (!u->back)
+		while (!u->back && !u->list.back)
 			lock_cond_wait(&u->wake, &u->lock);
 		lock_unlock(&u->lock);
 		upload_receive(u);
+		upload_list_receive(u);
 	}
+	upload_list_release(u);
 	give_back(u);
 	note(u, upload_record(u));
 	/* What could not be recorded is found to be there next time. */

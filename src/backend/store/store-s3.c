@@ -45,9 +45,31 @@ void store_s3_key(const char *folder, const uint8_t name[STORE_NAME_LEN],
 	hex_encode(name, STORE_NAME_LEN, key + len);
 }
 
+/* What all keys of the client begin with, before the folder. */
+static size_t prefix_len_of(const struct s3_client *c)
+{
+	const char *prefix = s3_client_settings(c)->prefix;
+
+	return *prefix ? strlen(prefix) + 1 : 0;
+}
+
 static void key_of(const uint8_t *name, char key[KEY_LEN])
 {
 	store_s3_key(FOLDER, name, key);
+}
+
+bool store_s3_name(const struct s3_client *c, const char *folder, const char *key,
+		   uint8_t name[STORE_NAME_LEN])
+{
+	size_t skip = strlen(folder), prefix_len = prefix_len_of(c);
+
+	/* The prefix itself was asked for. */
+	if (strlen(key) != prefix_len + skip + 2 * STORE_NAME_LEN ||
+	    memcmp(key + prefix_len, folder, skip))
+		return false;
+	key += prefix_len + skip;
+	return strspn(key, "0123456789abcdef") == 2 * STORE_NAME_LEN &&
+	       !hex_decode(key, 2 * STORE_NAME_LEN, name);
 }
 
 static int64_t deadline(const struct store_s3 *s)
@@ -197,7 +219,7 @@ struct listing {
 	struct buf text;
 	int err; /* of keeping the text */
 
-	size_t skip; /* of each key: the prefix and the folder */
+	const struct s3_client *client;
 	store_list_fn *fn;
 	void *arg;
 	bool begun;
@@ -216,11 +238,8 @@ static int take_key(void *arg, const char *key, uint64_t size)
 {
 	struct listing *l = arg;
 	uint8_t name[STORE_NAME_LEN];
-	size_t len = strlen(key);
 
-	if (len != l->skip + 2 * STORE_NAME_LEN ||
-	    strspn(key + l->skip, "0123456789abcdef") != 2 * STORE_NAME_LEN ||
-	    hex_decode(key + l->skip, 2 * STORE_NAME_LEN, name))
+	if (!store_s3_name(l->client, FOLDER, key, name))
 		return 0;
 	if (l->begun && memcmp(l->last, name, STORE_NAME_LEN) >= 0)
 		return -EPROTO;
@@ -272,9 +291,8 @@ static int list_page(struct store_s3 *s, struct listing *l, struct buf *after, s
 static int s3_list(struct store *store, const uint8_t *after, store_list_fn *fn, void *arg)
 {
 	struct store_s3 *s = s3_of(store);
-	const char *prefix = s3_client_settings(s->client)->prefix;
-	size_t prefix_len = *prefix ? strlen(prefix) + 1 : 0;
-	struct listing l = { .skip = prefix_len + sizeof FOLDER - 1, .fn = fn, .arg = arg };
+	size_t prefix_len = prefix_len_of(s->client);
+	struct listing l = { .client = s->client, .fn = fn, .arg = arg };
 	CLEANUP_BUF struct buf from = BUF_INIT;
 	char key[KEY_LEN];
 	bool more = true;

@@ -21,6 +21,10 @@ enum { STORE_S3_KEY_LEN = sizeof(STORE_S3_MANIFESTS) + 2 * STORE_NAME_LEN };
 void store_s3_key(const char *folder, const uint8_t name[STORE_NAME_LEN],
 		  char key[STORE_S3_KEY_LEN]);
 
+/* The name in KEY, as a list of C's bucket gives it, in NAME: false for what is no object of FOLDER that is named by a hash. */
+bool store_s3_name(const struct s3_client *c, const char *folder, const char *key,
+		   uint8_t name[STORE_NAME_LEN]);
+
 /*
  * Opens the store over *CLIENT, which is taken over and set NULL; asks nobody. VERIFY is called with ARG
  * from any thread, several at once. A call of store.h ends after TIMEOUT_MS at the latest (0: a

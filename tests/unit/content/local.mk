@@ -71,5 +71,7 @@ tests_unit_content_test_fetch_fault_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=io_sync_d
 EXTRA_DIST += tests/unit/content/upload-unit.h
 UNIT_TESTS += tests/unit/content/test-upload
 tests_unit_content_test_upload_LDADD = tests/unit/s3/libserver.a $(UNIT_CONTENT_LIBS)
+UNIT_TESTS += tests/unit/content/test-upload-list
+tests_unit_content_test_upload_list_LDADD = tests/unit/s3/libserver.a $(UNIT_CONTENT_LIBS)
 UNIT_TESTS += tests/unit/content/test-upload-fault
 tests_unit_content_test_upload_fault_LDADD = tests/unit/s3/libserver.a $(UNIT_CONTENT_LIBS)

@@ -186,6 +186,17 @@ static void store_object(struct server *s, const char *key, struct request *r)
 	r->body = NULL;
 }
 
+void server_store(struct server *s, const char *key, const void *bytes, size_t len)
+{
+	struct request r = { .body = malloc(len + 1), .body_len = len };
+
+	memcpy(r.body, bytes, len);
+	pthread_mutex_lock(&s->mutex);
+	store_object(s, key, &r);
+	pthread_mutex_unlock(&s->mutex);
+	free(r.body);
+}
+
 static void note_headers(struct server *s, const struct request *r)
 {
 	buf_reset(&s->put_headers);
@@ -351,6 +362,7 @@ static void list_objects(struct server *s, const struct request *r, struct answe
 	const char *most = server_find(r->parameters, r->parameter_count, "max-keys");
 	size_t page = most ? strtoul(most, NULL, 10) : SERVER_PAGE, count = 0;
 	size_t i = lower_bound(s, prefix);
+	bool more, backwards = r->fault && r->fault->kind == FAULT_DISORDER;
 
 	page = page < SERVER_PAGE ? page : SERVER_PAGE;
 	if (after && strcmp(after, prefix) > 0) {
@@ -359,17 +371,22 @@ static void list_objects(struct server *s, const struct request *r, struct answe
 	}
 	buf_add_str(&a->body, "<?xml version=\"1.0\" encoding=\"UTF-8\"?><ListBucketResult "
 			      "xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Name>b</Name>");
-	for (; i < s->object_count && !strncmp(s->objects[i].key, prefix, strlen(prefix)); i++) {
-		if (count++ == page)
-			break;
+	while (i + count < s->object_count &&
+	       !strncmp(s->objects[i + count].key, prefix, strlen(prefix)) && count <= page)
+		count++;
+	more = count > page;
+	count -= more;
+	for (size_t k = 0; k < count; k++) {
+		const struct object *o = &s->objects[i + (backwards ? count - 1 - k : k)];
+
 		buf_add_str(&a->body, "<Contents><Key>");
-		s3_sign_encode(&a->body, s->objects[i].key, true);
-		buf_printf(&a->body, "</Key><Size>%zu</Size></Contents>", s->objects[i].len);
+		s3_sign_encode(&a->body, o->key, true);
+		buf_printf(&a->body, "</Key><Size>%zu</Size></Contents>", o->len);
 	}
 	buf_printf(
 		&a->body,
 		"<IsTruncated>%s</IsTruncated><EncodingType>url</EncodingType></ListBucketResult>",
-		count > page ? "true" : "false");
+		more ? "true" : "false");
 }
 
 static void delete_object(struct server *s, struct answer *a, const char *key)

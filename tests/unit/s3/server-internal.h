@@ -61,7 +61,7 @@ struct server {
 	struct fault faults[SERVER_FAULTS];
 	unsigned fault_seen[SERVER_FAULTS];
 	size_t fault_count;
-	unsigned fired, gets, puts, deletes;
+	unsigned fired, gets, lists, puts, deletes;
 	struct object *objects; /* sorted by key */
 	size_t object_count;
 	bool bucket, conditional_known, conditional_kept;

@@ -133,10 +133,16 @@ static void parse_head(struct request *r)
 	}
 }
 
+static bool is_list(const struct request *r)
+{
+	return server_find(r->parameters, r->parameter_count, "list-type");
+}
+
 /* The first fault that wants this request. */
 static void choose_fault(struct server *s, struct request *r)
 {
 	pthread_mutex_lock(&s->mutex);
+	s->lists += is_list(r);
 	s->gets += !strcmp(r->method, "GET");
 	s->puts += !strcmp(r->method, "PUT");
 	s->deletes += !strcmp(r->method, "DELETE");
@@ -144,7 +150,8 @@ static void choose_fault(struct server *s, struct request *r)
 		struct fault *f = &s->faults[i];
 		unsigned seen;
 
-		if (f->method && strcmp(f->method, r->method))
+		if (f->method && strcmp(f->method, r->method) &&
+		    !(is_list(r) && !strcmp(f->method, "LIST")))
 			continue;
 		seen = s->fault_seen[i]++;
 		if (seen < f->skip || (f->count && seen >= f->skip + f->count))
@@ -440,7 +447,10 @@ unsigned server_requests(struct server *s, const char *method)
 	unsigned count;
 
 	pthread_mutex_lock(&s->mutex);
-	count = *method == 'G' ? s->gets : *method == 'P' ? s->puts : s->deletes;
+	count = *method == 'G'   ? s->gets
+		: *method == 'P' ? s->puts
+		: *method == 'L' ? s->lists
+				 : s->deletes;
 	pthread_mutex_unlock(&s->mutex);
 	return count;
 }

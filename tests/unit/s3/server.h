@@ -31,11 +31,12 @@ enum fault_kind {
 	FAULT_WRONG_PART,     /* sends the bytes behind those that were asked for */
 	FAULT_NO_RANGE,       /* does not know ranges */
 	FAULT_GARBAGE,        /* answers what is no HTTP */
+	FAULT_DISORDER,       /* lists the last keys of a page first */
 };
 
 struct fault {
 	enum fault_kind kind;
-	const char *method; /* NULL: any */
+	const char *method; /* NULL: any; "LIST": those GETs that list */
 	unsigned skip;      /* so many requests go well first */
 	unsigned count;     /* then so many go wrong; 0: all */
 	int status;
@@ -56,7 +57,7 @@ const char *server_url(const struct server *s);
 void server_fault(struct server *s, struct fault fault);
 void server_heal(struct server *s);
 
-/* How many requests came that were answered, or not, as told; how many went wrong as told. */
+/* How many requests came that were answered, or not, as told ("LIST": of the GETs, those that list); how many went wrong as told. */
 unsigned server_requests(struct server *s, const char *method);
 unsigned server_faults(struct server *s);
 
@@ -76,6 +77,9 @@ void server_set_conditional(struct server *s, bool known, bool kept);
 
 /* A copy of the object's bytes, NULL when it is not there; to be freed. */
 void *server_object(struct server *s, const char *key, size_t *len);
+
+/* Puts an object there, or another in its place. */
+void server_store(struct server *s, const char *key, const void *bytes, size_t len);
 
 /* The value of a header of the last PUT, "" if none; the caller's until the next call. */
 const char *server_put_header(struct server *s, const char *name);
