@@ -155,17 +155,32 @@ static int send_all(struct push *p)
 	return code;
 }
 
-static int push(struct push *p)
+/*
+ * Opens it. Content that waits to be sealed is no less written than the rest; but to take a library up as a mount does, with backup and all, only to find
+ * that nothing waits, takes longer than many an upload.
+ */
+static int open_sealed(struct push *p)
 {
 	int code = CMD_OK;
 
-	p->deadline_ns = time_mono_ns() + p->timeout_ns;
-	/* Content that waits to be sealed is no less written than the rest. */
-	if (p->wait)
-		code = cmd_seal(p->cmd, p->path, p->timeout_ns);
-	if (code)
-		return code;
 	p->lib = cmd_open(p->cmd, p->path, 0, &code);
+	if (!p->lib || !p->wait ||
+	    (library_has_drafts(p->lib) == 0 && library_wait_unmounted(p->path, 0) == 0))
+		return code;
+	library_close(p->lib);
+	p->lib = NULL;
+	code = cmd_seal(p->cmd, p->path, p->timeout_ns);
+	if (!code)
+		p->lib = cmd_open(p->cmd, p->path, 0, &code);
+	return code;
+}
+
+static int push(struct push *p)
+{
+	int code;
+
+	p->deadline_ns = time_mono_ns() + p->timeout_ns;
+	code = open_sealed(p);
 	if (!p->lib)
 		return code;
 	p->meta = library_meta(p->lib);

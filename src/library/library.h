@@ -138,6 +138,9 @@ struct library_settings {
 	bool backup;             /* a mount backs the metadata up into it; default true */
 };
 
+/* Whether anything that was written is not sealed yet, by this process or by former ones: 1, 0 or an error of meta_query(). */
+int library_has_drafts(struct library *lib);
+
 /* The settings, which do not change while it is open. */
 const struct library_settings *library_settings(const struct library *lib);
 

@@ -145,6 +145,18 @@ int recover_drafts(struct library *lib)
 	return rc;
 }
 
+static int any_row(void *arg, const struct meta_row *row)
+{
+	(void)arg;
+	(void)row;
+	return 1;
+}
+
+int library_has_drafts(struct library *lib)
+{
+	return META_QUERY(lib->meta, RECOVER_LIST, any_row, NULL, META_I(0), META_I(1));
+}
+
 int recover_give_up(struct library *lib, uint64_t *count)
 {
 	struct recover r = { .lib = lib, .give_up = true };
