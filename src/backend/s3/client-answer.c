@@ -16,14 +16,15 @@
 #include <sys/random.h>
 
 static const char *const verbs[] = {
-	[S3_GET] = "GET",   [S3_STAT] = "GET",  [S3_PUT] = "PUT",    [S3_DELETE] = "DELETE",
-	[S3_LIST] = "LIST", [S3_COPY] = "COPY", [S3_BEGIN] = "POST", [S3_END] = "POST",
+	[S3_GET] = "GET",       [S3_STAT] = "GET",  [S3_PUT] = "PUT",
+	[S3_DELETE] = "DELETE", [S3_LIST] = "LIST", [S3_COPY] = "COPY",
+	[S3_BEGIN] = "POST",    [S3_END] = "POST",  [S3_DELETE_MANY] = "DELETE",
 };
 
 static bool changes(const struct s3_job *job)
 {
 	return (job->verb == S3_PUT && !job->looking) || job->verb == S3_DELETE ||
-	       job->verb == S3_COPY || job->verb == S3_END;
+	       job->verb == S3_COPY || job->verb == S3_END || job->verb == S3_DELETE_MANY;
 }
 
 /* The region that the answer names, "" if none or the one that was asked for. */

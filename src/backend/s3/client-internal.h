@@ -47,6 +47,9 @@ struct s3_job {
 	struct buf why;  /* the same in words, then the reply's */
 };
 
+/* Whether such a request sends bytes of the caller's. */
+bool s3_verb_has_body(enum s3_verb verb);
+
 /* Builds and signs what is to be sent now. As struct s3_http_job's prepare. */
 int s3_job_prepare(struct s3_http_job *http);
 

@@ -165,12 +165,17 @@ void s3_job_free(struct s3_job *job)
 	free(job);
 }
 
+bool s3_verb_has_body(enum s3_verb verb)
+{
+	return verb == S3_PUT || verb == S3_END || verb == S3_DELETE_MANY;
+}
+
 /* The hash of a put's body: of the payload for the signature, and as checksum. */
 static int hash_body(struct s3_job *job, const struct s3_request *r)
 {
 	uint8_t hash[S3_HASH_LEN];
 
-	if (r->verb != S3_PUT && r->verb != S3_END)
+	if (!s3_verb_has_body(r->verb))
 		return 0;
 	if (r->sha256)
 		memcpy(hash, r->sha256, sizeof hash);
@@ -200,7 +205,7 @@ static bool is_sound(const struct s3_request *r)
 		       r->off <= INT64_MAX - r->into_size;
 	if (r->verb == S3_COPY)
 		return r->source;
-	return (r->verb != S3_PUT && r->verb != S3_END) || r->body || (r->read && r->sha256);
+	return !s3_verb_has_body(r->verb) || r->body || (r->read && r->sha256);
 }
 
 static int make_job(struct s3_client *c, const struct s3_request *r, struct s3_job **out)

@@ -30,6 +30,7 @@ enum s3_verb {
 	/* An object of several parts: begun (the answer's text has its UploadId), put or copied part by part, and ended with a list of them; or dropped with a DELETE. */
 	S3_BEGIN,
 	S3_END,
+	S3_DELETE_MANY, /* the body has their names (many.h); the key is for messages alone */
 };
 
 /* What came of a request; valid during the callback. */
@@ -41,7 +42,7 @@ struct s3_reply {
 	uint64_t size;    /* GET, STAT: of the whole object */
 	size_t len;       /* GET: bytes in `into` */
 	const char *
-		text; /* LIST: the page, for s3_xml_read_page(); BEGIN, COPY: XML, for s3_xml_read_text() */
+		text; /* LIST: the page, for s3_xml_read_page(); BEGIN, COPY: XML, for s3_xml_read_text(); DELETE_MANY: for s3_many_read() */
 	size_t text_len;
 	const char *etag; /* PUT; "": none */
 	unsigned tries;
@@ -60,7 +61,7 @@ struct s3_request {
 	void *into;
 	size_t into_size;
 	uint64_t off;
-	/* PUT, END: the bytes, or who reads them, until done. */
+	/* PUT, END, DELETE_MANY: the bytes, or who reads them, until done. */
 	const void *body;
 	s3_read_fn *read;
 	void *read_arg;

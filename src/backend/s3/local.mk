@@ -15,6 +15,8 @@ libs3_a_SOURCES = \
 	src/backend/s3/http.h \
 	src/backend/s3/keeper.c \
 	src/backend/s3/keeper.h \
+	src/backend/s3/many.c \
+	src/backend/s3/many.h \
 	src/backend/s3/probe.c \
 	src/backend/s3/probe.h \
 	src/backend/s3/profile.c \

@@ -38,6 +38,11 @@ struct reader {
 	bool in_contents, encoded, truncated;
 	struct buf key;
 	uint64_t size;
+
+	s3_xml_left_fn *left;
+	void *left_arg;
+	bool is_answer; /* the outermost element is DeleteResult */
+	struct s3_xml_error why;
 };
 
 static void stop(struct reader *r, int result)
@@ -264,4 +269,57 @@ int s3_xml_read_page(const char *text, size_t len, s3_xml_key_fn *fn, void *arg,
 	if (!err)
 		*more = first.truncated;
 	return err;
+}
+
+static void on_left_start(void *arg, const XML_Char *full, const XML_Char **attributes)
+{
+	struct reader *r = arg;
+	const char *name = plain_name(full);
+
+	(void)attributes;
+	buf_reset(&r->text);
+	if (r->depth++ == 0)
+		r->is_answer = !strcmp(name, "DeleteResult");
+	if (r->depth == 2) {
+		buf_reset(&r->key);
+		*r->why.code = '\0';
+	}
+}
+
+static void on_left_end(void *arg, const XML_Char *full)
+{
+	struct reader *r = arg;
+	const char *name = plain_name(full);
+	int result = 0;
+
+	r->depth--;
+	if (r->depth == 2 && !strcmp(name, "Key"))
+		result = buf_add(&r->key, buf_str(&r->text), r->text.len);
+	else if (r->depth == 2 && !strcmp(name, "Code"))
+		take(r->why.code, sizeof r->why.code, r);
+	else if (r->depth == 1 && r->is_answer && !strcmp(name, "Error"))
+		result = r->left(r->left_arg, buf_str(&r->key), r->why.code);
+	buf_reset(&r->text);
+	if (result)
+		stop(r, result);
+}
+
+static int note_nothing_left(void *arg, const char *key, const char *code)
+{
+	(void)arg;
+	(void)key;
+	(void)code;
+	return 0;
+}
+
+/* Twice, as a page. */
+int s3_xml_read_left(const char *text, size_t len, s3_xml_left_fn *fn, void *arg)
+{
+	struct reader first = { .left = note_nothing_left };
+	struct reader second = { .left = fn, .left_arg = arg };
+	int err = run(&first, text, len, on_left_start, on_left_end);
+
+	if (err || !first.is_answer)
+		return err ? err : -EBADMSG;
+	return run(&second, text, len, on_left_start, on_left_end);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The two XML texts that S3 answers with and garner reads: errors, and pages of ListObjectsV2. Read
+ * The XML texts that S3 answers with and garner reads: errors, pages of ListObjectsV2, and what DeleteObjects left. Read
  * strictly as XML, loosely as documents: elements that are not known are skipped.
  */
 #ifndef BACKEND_S3_XML_H
@@ -33,5 +33,11 @@ void s3_xml_read_error(const char *text, size_t len, struct s3_xml_error *out);
  * page; -ENOMEM.
  */
 int s3_xml_read_page(const char *text, size_t len, s3_xml_key_fn *fn, void *arg, bool *more);
+
+/* Called for each object that was not deleted; nonzero stops the reading and is returned. */
+typedef int s3_xml_left_fn(void *arg, const char *key, const char *code);
+
+/* Reads the answer to DeleteObjects, calling FN with ARG for each error in it. 0; FN's value; -EBADMSG for what is no whole answer; -ENOMEM. */
+int s3_xml_read_left(const char *text, size_t len, s3_xml_left_fn *fn, void *arg);
 
 #endif

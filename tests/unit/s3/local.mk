@@ -34,3 +34,5 @@ UNIT_TESTS += tests/unit/s3/test-sign
 tests_unit_s3_test_sign_LDADD = $(UNIT_S3_LIBS)
 UNIT_TESTS += tests/unit/s3/test-xml
 tests_unit_s3_test_xml_LDADD = $(UNIT_S3_LIBS)
+UNIT_TESTS += tests/unit/s3/test-many
+tests_unit_s3_test_many_LDADD = $(UNIT_S3_LIBS)

@@ -402,6 +402,39 @@ static void delete_object(struct server *s, struct answer *a, const char *key)
 	memmove(o, o + 1, (size_t)(s->objects + s->object_count - o) * sizeof *o);
 }
 
+/* A key of "denied" is kept, as one that a policy protects. */
+static void delete_many(struct server *s, struct request *r, struct answer *a)
+{
+	const char *md5 = server_find(r->headers, r->header_count, "content-md5");
+	const char *at = r->body;
+	bool quiet = r->body && (r->body[r->body_len] = 0, strstr(r->body, "<Quiet>true"));
+
+	if (!s->delete_many_known || !md5 || !at) {
+		server_error(a, s->delete_many_known ? 400 : 501,
+			     s->delete_many_known ? "InvalidRequest" : "NotImplemented", "");
+		return;
+	}
+	buf_add_str(&a->body, "<?xml version=\"1.0\"?><DeleteResult xmlns=\"http://x/\">");
+	while ((at = strstr(at, "<Key>"))) {
+		int len = (int)strcspn(at += 5, "<");
+		char key[512];
+
+		snprintf(key, sizeof key, "%.*s", len, at);
+		if (strstr(key, "denied")) {
+			buf_printf(&a->body,
+				   "<Error><Key>%s</Key><Code>AccessDenied</Code>"
+				   "<Message>no</Message></Error>",
+				   key);
+			continue;
+		}
+		delete_object(s, a, key);
+		if (!quiet)
+			buf_printf(&a->body, "<Deleted><Key>%s</Key></Deleted>", key);
+	}
+	a->status = 200;
+	buf_add_str(&a->body, "</DeleteResult>");
+}
+
 /* Whether the bucket's name is the first part of the host's. */
 static bool is_host_style(const struct request *r)
 {
@@ -440,6 +473,8 @@ void server_answer(struct server *s, struct request *r, struct answer *a)
 		return;
 	if (!s->bucket || other)
 		server_error(a, 404, "NoSuchBucket", "");
+	else if (!key && !strcmp(r->method, "POST"))
+		delete_many(s, r, a);
 	else if (!key)
 		list_objects(s, r, a);
 	else if (!strcmp(r->method, "POST"))

@@ -64,7 +64,7 @@ struct server {
 	unsigned fired, gets, lists, puts, deletes;
 	struct object *objects; /* sorted by key */
 	size_t object_count;
-	bool bucket, conditional_known, conditional_kept;
+	bool bucket, conditional_known, conditional_kept, delete_many_known;
 	const char *region, *token;
 	long skew;
 	struct buf put_headers;

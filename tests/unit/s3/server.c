@@ -391,7 +391,7 @@ struct server *server_start(void)
 	struct server *s = calloc(1, sizeof *s);
 
 	pthread_mutex_init(&s->mutex, NULL);
-	s->bucket = s->conditional_known = s->conditional_kept = true;
+	s->bucket = s->conditional_known = s->conditional_kept = s->delete_many_known = true;
 	s->region = "us-east-1";
 	start_listening(s);
 	return s;
@@ -479,6 +479,7 @@ unsigned server_most(struct server *s)
 	}
 
 SETTER(server_set_bucket, bool, bucket)
+SETTER(server_set_delete_many, bool, delete_many_known)
 SETTER(server_set_region, const char *, region)
 SETTER(server_set_skew, long, skew)
 SETTER(server_set_token, const char *, token)

@@ -74,6 +74,7 @@ void server_set_region(struct server *s, const char *region); /* static */
 void server_set_skew(struct server *s, long seconds);
 void server_set_token(struct server *s, const char *token); /* wanted, else ExpiredToken; static */
 void server_set_conditional(struct server *s, bool known, bool kept);
+void server_set_delete_many(struct server *s, bool known);
 
 /* A copy of the object's bytes, NULL when it is not there; to be freed. */
 void *server_object(struct server *s, const char *key, size_t *len);
