@@ -6,6 +6,7 @@
 
 #include "cmd.h"
 #include "content/collect.h"
+#include "library/backup.h"
 #include "util/err.h"
 #include "util/parse.h"
 #include "util/time.h"
@@ -36,22 +37,77 @@ static int collect(struct library *lib, int64_t grace_ns, struct collect_stats *
 	return err;
 }
 
-static int print_stats(const struct collect_stats *s, bool json)
+/* What became of the bucket. */
+struct bucket {
+	bool there;  /* there is one, */
+	bool backup; /* with a backup, without which nothing is deleted */
+	struct reap_facts facts;
+	struct reap_backlog left;
+	int err;
+	struct buf why;
+};
+
+/* The local store is collected also when the bucket cannot be reached; what is due there waits. */
+static int reap(struct library *lib, struct bucket *b)
+{
+	b->there = library_settings(lib)->s3.bucket;
+	b->backup = library_settings(lib)->backup;
+	if (b->there && b->backup)
+		b->err = backup_reap(lib, &b->facts, &b->why);
+	if (b->err && !b->why.len)
+		buf_add_str(&b->why, err_text(b->err));
+	return b->there ? reap_backlog(library_meta(lib), &b->left) : 0;
+}
+
+static json_t *bucket_json(const struct bucket *b)
+{
+	const struct reap_facts *f = &b->facts;
+
+	if (!b->there)
+		return json_null();
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:s*}", "chunks", (json_int_t)f->chunks,
+			 "chunk_bytes", (json_int_t)f->chunk_bytes, "manifests",
+			 (json_int_t)f->manifests, "waiting_chunks", (json_int_t)b->left.chunks,
+			 "waiting_bytes", (json_int_t)b->left.chunk_bytes, "error",
+			 b->err ? buf_str(&b->why) : NULL);
+}
+
+static void print_bucket(const struct bucket *b)
+{
+	char gone[16], left[16];
+
+	if (!b->there)
+		return;
+	printf("deleted %llu chunks (%s) in the bucket; %llu (%s) that nothing needs are there "
+	       "still\n",
+	       (unsigned long long)b->facts.chunks, cmd_size(b->facts.chunk_bytes, gone),
+	       (unsigned long long)b->left.chunks, cmd_size(b->left.chunk_bytes, left));
+	if (!b->backup)
+		fprintf(stderr, "Nothing is deleted in the bucket without a backup of the metadata "
+				"there.\n");
+	else if (b->err)
+		fprintf(stderr, "garner: nothing more is deleted in the bucket for now: %s\n",
+			buf_str(&b->why));
+}
+
+static int print_stats(const struct collect_stats *s, const struct bucket *b, bool json)
 {
 	char chunks[16], punched[16];
 
 	if (json)
 		return cmd_print_json(json_pack(
-			"{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "objects", (json_int_t)s->objects,
-			"chunks", (json_int_t)s->chunks, "chunk_bytes", (json_int_t)s->chunk_bytes,
-			"blobs", (json_int_t)s->blobs, "drafts", (json_int_t)s->drafts, "strays",
-			(json_int_t)s->strays, "punched_bytes", (json_int_t)s->punched_bytes));
+			"{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "objects",
+			(json_int_t)s->objects, "chunks", (json_int_t)s->chunks, "chunk_bytes",
+			(json_int_t)s->chunk_bytes, "blobs", (json_int_t)s->blobs, "drafts",
+			(json_int_t)s->drafts, "strays", (json_int_t)s->strays, "punched_bytes",
+			(json_int_t)s->punched_bytes, "bucket", bucket_json(b)));
 	printf("removed %llu objects, %llu chunks (%s), %llu blobs, %llu drafts, %llu strays; gave "
 	       "back %s within blobs\n",
 	       (unsigned long long)s->objects, (unsigned long long)s->chunks,
 	       cmd_size(s->chunk_bytes, chunks), (unsigned long long)s->blobs,
 	       (unsigned long long)s->drafts, (unsigned long long)s->strays,
 	       cmd_size(s->punched_bytes, punched));
+	print_bucket(b);
 	return CMD_OK;
 }
 
@@ -59,6 +115,7 @@ static int run(const struct cmd *cmd, int argc, char **argv)
 {
 	int64_t grace_ns = NORMAL_GRACE_NS;
 	struct collect_stats stats = { 0 };
+	struct bucket bucket = { .why = BUF_INIT };
 	struct library *lib;
 	struct cmd_line l;
 	bool json = false;
@@ -80,8 +137,12 @@ static int run(const struct cmd *cmd, int argc, char **argv)
 		return code;
 	}
 	code = cmd_fail(cmd, l.argv[0], collect(lib, grace_ns, &stats));
+	if (!code)
+		code = cmd_fail(cmd, l.argv[0], reap(lib, &bucket));
 	library_close(lib);
-	return code ? code : print_stats(&stats, json);
+	code = code ? code : print_stats(&stats, &bucket, json);
+	buf_release(&bucket.why);
+	return code;
 }
 
 const struct cmd cmd_gc = {

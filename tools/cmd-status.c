@@ -10,6 +10,7 @@
 #include "library/control.h"
 #include "library/report.h"
 #include "util/cleanup.h"
+#include "util/time.h"
 
 enum { KEY_JSON = 'j' };
 
@@ -251,6 +252,47 @@ static void print_uploads(const struct report *r, const json_t *mounted)
 		       (unsigned long long)b->stuck, b->why);
 }
 
+/* What the settings say of deleting there. */
+struct status_bucket {
+	int64_t delete_after_ns;
+	bool backup;
+};
+
+/* What nothing needs in the bucket any more, and what the mount says of deleting it. */
+static void print_deletions(const struct report *r, const struct status_bucket *bucket,
+			    const json_t *mounted)
+{
+	const struct reap_backlog *b = &r->reap;
+	const json_t *now = json_object_get(mounted, "deleting");
+	const char *error = json_string_value(json_object_get(now, "error"));
+	const char *at = json_string_value(json_object_get(now, "error_at"));
+	char waiting[16], done[16], when[TIME_TEXT_LEN];
+
+	if (!r->uploads || (!b->chunks && !b->manifests && !number(now, "chunks") && !error))
+		return;
+	time_format(b->first_ns + bucket->delete_after_ns, when);
+	printf("deletions: %llu chunks of %s in the bucket are not needed any more",
+	       (unsigned long long)b->chunks, cmd_size(b->chunk_bytes, waiting));
+	if (!bucket->backup)
+		printf("; nothing is deleted without a backup");
+	else if (b->first_ns)
+		printf(", the first go from %.19sZ on", when);
+	printf("; %lld of %s deleted since the mount\n", number(now, "chunks"),
+	       cmd_size((uint64_t)number(now, "chunk_bytes"), done));
+	if (error)
+		printf("trouble:   deleting in the bucket: %s, %s\n", error, at ? at : "");
+}
+
+static json_t *deletions_json(const struct report *r)
+{
+	const struct reap_backlog *b = &r->reap;
+
+	if (!r->uploads)
+		return json_null();
+	return json_pack("{s:I, s:I, s:I}", "chunks", (json_int_t)b->chunks, "chunk_bytes",
+			 (json_int_t)b->chunk_bytes, "manifests", (json_int_t)b->manifests);
+}
+
 static json_t *uploads_json(const struct report *r)
 {
 	const struct upload_backlog *b = &r->upload;
@@ -263,7 +305,8 @@ static json_t *uploads_json(const struct report *r)
 			 b->stuck ? b->why : NULL, "paused", r->upload_paused);
 }
 
-static int show_status(const char *path, const struct report *r, json_t *s3, bool json)
+static int show_status(const char *path, const struct report *r, json_t *s3,
+		       const struct status_bucket *bucket, bool json)
 {
 	CLEANUP_FREE char *at = cmd_mountpoint_of(path);
 	json_t *mounted = ask_mount(path), *all;
@@ -272,6 +315,7 @@ static int show_status(const char *path, const struct report *r, json_t *s3, boo
 		print_report(path, r);
 		print_mount(at, mounted);
 		print_uploads(r, mounted);
+		print_deletions(r, bucket, mounted);
 		print_s3(s3);
 		print_fetching(json_object_get(mounted, "fetching"));
 		print_backup(json_object_get(mounted, "backup"));
@@ -285,6 +329,7 @@ static int show_status(const char *path, const struct report *r, json_t *s3, boo
 	json_object_set_new(all, "mount", mounted ? mounted : json_null());
 	json_object_set_new(all, "s3", s3 ? s3 : json_null());
 	json_object_set_new(all, "uploads", uploads_json(r));
+	json_object_set_new(all, "deletions", deletions_json(r));
 	return cmd_print_json(all);
 }
 
@@ -292,6 +337,7 @@ static int run_status(const struct cmd *cmd, int argc, char **argv)
 {
 	struct cmd_line l;
 	struct library *lib;
+	struct status_bucket bucket;
 	struct report r;
 	json_t *s3;
 	bool json = false;
@@ -304,8 +350,10 @@ static int run_status(const struct cmd *cmd, int argc, char **argv)
 		return code;
 	code = cmd_fail(cmd, l.argv[0], report_library(lib, &r));
 	s3 = code ? NULL : cmd_s3_state(lib);
+	bucket = (struct status_bucket){ library_settings(lib)->delete_after_ns,
+					 library_settings(lib)->backup };
 	library_close(lib);
-	return code ? code : show_status(l.argv[0], &r, s3, json);
+	return code ? code : show_status(l.argv[0], &r, s3, &bucket, json);
 }
 
 static const struct cmd_option status_options[] = {

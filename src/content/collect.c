@@ -104,6 +104,7 @@ static int collect_id_row(void *arg, const struct meta_row *row)
 static int collect_object(struct collect *k, struct meta_op *op, int64_t id)
 {
 	meta_op_reset(op);
+	META_ADD(op, TOMBSTONE_OBJECT, META_ANY, 0, META_I(id), META_I(k->content->params.remote));
 	META_ADD(op, COLLECT_OBJECT, META_ONE, -EAGAIN, META_I(id));
 	META_ADD(op, COLLECT_UNREF, META_ANY, 0, META_I(id), META_I(k->now_ns));
 	META_ADD(op, COLLECT_OBJECT_CHUNKS, META_ANY, 0, META_I(id));
@@ -171,6 +172,8 @@ static int collect_chunks(struct collect *k)
 	int err = got < 0 ? got : 0;
 
 	for (size_t i = 0; i < w.ids.count && !err; i++) {
+		META_ADD(op, TOMBSTONE_CHUNK, META_ANY, 0, META_I(w.ids.ids[i]), META_I(before_ns),
+			 META_I(k->content->params.remote));
 		META_ADD(op, COLLECT_PLACES, META_ANY, 0, META_I(w.ids.ids[i]), META_I(before_ns));
 		META_ADD(op, COLLECT_CHUNK, META_ANY, 0, META_I(w.ids.ids[i]), META_I(before_ns));
 	}

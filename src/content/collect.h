@@ -8,7 +8,9 @@
  *   drafts    of dead instances that no node has are removed
  *   strays    are files in the blobs folder without a row; they are removed
  *
- * Never touched: objects that this process has a view of, drafts of nodes, what belongs to a living instance. Rows go first, then
+ * Of objects and chunks that the bucket may have a tombstone stays, in the operation that removes the row (library/reap.h).
+ *
+ * Never touched: objects that this process has a view of, drafts of nodes, what belongs to a living instance, what one is sending to the bucket. Rows go first, then
  * the metadata is synced, then the bytes go: a crash at any point leaves space for the next pass and no row without its bytes.
  */
 #ifndef GARNER_CONTENT_COLLECT_H

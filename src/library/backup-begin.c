@@ -307,7 +307,8 @@ int backup_ship_begin(struct backup_ship *s, bool take_over)
 	/* Its numbers may be others' in what begins now. */
 	backup_segment_free(s->merge);
 	s->merge = NULL;
-	s->clean = s->begun = false;
+	s->clean = s->begun = s->raise_clean = false;
+	s->raise_to = 0;
 	err = begin_own(s, take_over);
 	if (!err) {
 		err = begin_resume(s);

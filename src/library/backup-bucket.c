@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/s3/many.h"
 #include "backend/s3/xml.h"
 #include "util/cleanup.h"
 #include "util/time.h"
@@ -18,9 +19,10 @@ enum { BUCKET_WAIT_S = 60, BUCKET_RATE = 20000, BUCKET_GET_FIRST = 64 << 10 };
 struct bucket_call {
 	struct backup_bucket *bucket;
 	int err;
+	int status;
 	uint64_t size;
 	size_t len;
-	struct buf *text; /* LIST */
+	struct buf *text; /* LIST, DELETE_MANY */
 	bool over;        /* guarded by the bucket's lock */
 };
 
@@ -58,6 +60,7 @@ static void bucket_done(void *arg, const struct s3_reply *reply)
 	struct backup_bucket *b = call->bucket;
 
 	call->err = reply->err;
+	call->status = reply->status;
 	call->size = reply->size;
 	call->len = reply->len;
 	buf_reset(&b->why);
@@ -164,6 +167,94 @@ int backup_bucket_delete(struct backup_bucket *b, const char *key)
 	struct s3_request r = { .verb = S3_DELETE, .key = key };
 
 	return bucket_call(b, &r, &call);
+}
+
+struct bucket_many {
+	struct backup_bucket *bucket;
+	const char *const *keys;
+	size_t count;
+	bool *gone;
+};
+
+static int bucket_left(void *arg, const char *key, const char *code)
+{
+	struct bucket_many *m = arg;
+	struct backup_bucket *b = m->bucket;
+
+	size_t i = 0;
+
+	while (i < m->count && strcmp(m->keys[i], key) != 0)
+		i++;
+	if (i == m->count)
+		return -EPROTO;
+	m->gone[i] = false;
+	if (b->why.len)
+		return 0;
+	int err = s3_settings_show(s3_client_settings(b->client), &b->why);
+
+	return err ? err : buf_printf(&b->why, "/%s: DELETE: %s", key, code);
+}
+
+/* With one request. -EOPNOTSUPP: the server does not know it. */
+static int bucket_delete_together(struct bucket_many *m)
+{
+	struct backup_bucket *b = m->bucket;
+	const struct s3_settings *settings = s3_client_settings(b->client);
+	CLEANUP_BUF struct buf body = BUF_INIT;
+	CLEANUP_BUF struct buf text = BUF_INIT;
+	struct bucket_call call = { .text = &text };
+	int err = s3_many_body(settings, m->keys, m->count, &body);
+
+	if (err)
+		return err;
+	struct s3_request r = {
+		.verb = S3_DELETE_MANY, .key = m->keys[0], .body = body.data, .body_len = body.len
+	};
+
+	err = bucket_call(b, &r, &call);
+	/* There is no one answer by which servers say that they do not know it. */
+	if (err == -EOPNOTSUPP || (err && (call.status == 400 || call.status == 411)))
+		return -EOPNOTSUPP;
+	if (err)
+		return err;
+	for (size_t i = 0; i < m->count; i++)
+		m->gone[i] = true;
+	err = s3_many_read(settings, buf_str(&text), text.len, bucket_left, m);
+	for (size_t i = 0; i < m->count && err; i++)
+		m->gone[i] = false;
+	return err;
+}
+
+static int bucket_delete_each(struct bucket_many *m)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < m->count && !err; i++) {
+		err = backup_bucket_delete(m->bucket, m->keys[i]);
+		err = err == -ENOENT ? 0 : err;
+		m->gone[i] = !err;
+	}
+	return err;
+}
+
+int backup_bucket_delete_many(struct backup_bucket *b, const char *const *keys, size_t count,
+			      bool *gone)
+{
+	struct bucket_many m = { b, keys, count, gone };
+	int err = 0;
+
+	memset(gone, 0, count * sizeof(*gone));
+	if (!count)
+		return 0;
+	if (!b->one_by_one) {
+		err = bucket_delete_together(&m);
+		if (err != -EOPNOTSUPP)
+			return err;
+	}
+	err = bucket_delete_each(&m);
+	/* Only who deletes one shows that it was the request that was not known. */
+	b->one_by_one = b->one_by_one || !err;
+	return err;
 }
 
 struct bucket_list {

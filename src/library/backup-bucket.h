@@ -20,6 +20,8 @@ struct backup_bucket {
 	struct lock_cond done;
 	bool cancelled, running;
 	uint64_t ticket;
+
+	bool one_by_one; /* the server deletes no more than one at a time; of who calls */
 };
 
 /* Takes over the client. Ended with backup_bucket_release(). */
@@ -38,6 +40,13 @@ int backup_bucket_put(struct backup_bucket *b, const char *key, const void *byte
 
 /* Removes it, also when it is not there. */
 int backup_bucket_delete(struct backup_bucket *b, const char *key);
+
+/*
+ * Removes COUNT objects, at most S3_MANY_KEYS, with one request where the server takes that; GONE[i] says whether it is not there any more. 0 when all was answered, with the cause of the first that is
+ * still there in `why`; else an error of s3_client_submit(): of those that are not known to be gone nothing is known.
+ */
+int backup_bucket_delete_many(struct backup_bucket *b, const char *const *keys, size_t count,
+			      bool *gone);
 
 /* A key below the library's prefix; valid during the call. Nonzero stops the list and is its result. */
 typedef int backup_bucket_fn(void *arg, const char *key, uint64_t size);

@@ -45,6 +45,9 @@ struct backup_ship {
 	uint32_t merge_steps; /* that went beside it */
 	bool clean;           /* what is replaced is still to be deleted: */
 	uint64_t clean_from, clean_to;
+	uint64_t
+		raise_to; /* a segment with all pages is wanted, of this state or later; 0: none is */
+	bool raise_clean; /* the epoch before is to be deleted too, with what such a segment replaces */
 
 	uint64_t steps, bytes;
 	int64_t saved_ns, owner_ns; /* time_mono_ns() when it was saved, and looked whose it is */

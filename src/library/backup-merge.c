@@ -24,7 +24,7 @@ int backup_merge_due(const struct backup_ship *s, uint64_t *from)
 
 	while (level < BACKUP_LEVEL_ALL && head->level_count[level] >= MERGE_STEPS)
 		level++;
-	if (head->seq && head->pages_since > most)
+	if (head->seq && (head->pages_since > most || s->raise_to))
 		level = BACKUP_LEVEL_ALL;
 	if (!head->seq || s->clean)
 		level = 0;
@@ -52,6 +52,8 @@ void backup_merge_done(struct backup_ship *s, int level, uint64_t to, uint32_t s
 	head->level_count[0] = steps;
 	if (level == BACKUP_LEVEL_ALL)
 		head->pages_since = head->level_count[level] = 0;
+	if (level == BACKUP_LEVEL_ALL && to >= s->raise_to)
+		s->raise_to = 0;
 	s->clean = true;
 	s->clean_from = from;
 	s->clean_to = to;
@@ -59,7 +61,7 @@ void backup_merge_done(struct backup_ship *s, int level, uint64_t to, uint32_t s
 
 /* Of a list of keys, one that is to go. */
 struct merge_old {
-	uint32_t epoch; /* what is of older epochs but the one before goes with all that it has */
+	uint32_t epoch; /* what is of epochs before this one goes with all that it has */
 	char key[BACKUP_SEGMENT_KEY_MAX];
 };
 
@@ -69,17 +71,17 @@ static int merge_old_key(void *arg, const char *key, uint64_t size)
 	struct backup_segment_name name;
 
 	(void)size;
-	if (!backup_segment_parse(key, &name) || name.epoch >= old->epoch - 1)
+	if (!backup_segment_parse(key, &name) || name.epoch >= old->epoch)
 		return 0;
 	memcpy(old->key, key, strlen(key) + 1);
 	return 1;
 }
 
-/* One object of an epoch that is past: 1 when there was one. */
+/* One object of an epoch that is past: 1 when there was one. The one before stays as long as that is of no harm. */
 static int merge_clean_epochs(struct backup_ship *s)
 {
-	struct merge_old old = { .epoch = s->state.head.epoch };
-	int found = old.epoch > 2 ? backup_bucket_list(&s->bucket, "meta/", merge_old_key, &old)
+	struct merge_old old = { .epoch = s->state.head.epoch - !s->raise_clean };
+	int found = old.epoch > 1 ? backup_bucket_list(&s->bucket, "meta/", merge_old_key, &old)
 				  : 0;
 
 	if (found <= 0)
@@ -135,6 +137,8 @@ static int merge_cleaning(struct backup_ship *s)
 		err = 0;
 	/* What stays is deleted after the next. */
 	s->clean = false;
+	if (err || s->clean_from == 0)
+		s->raise_clean = false;
 	return err ? backup_ship_failed(s, err) : 0;
 }
 

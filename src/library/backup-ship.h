@@ -14,6 +14,7 @@
 #include "backend/meta/meta.h"
 #include "backend/s3/client.h"
 
+struct backup_bucket;
 struct backup_ship;
 
 struct backup_ship_params {
@@ -59,6 +60,27 @@ int backup_ship_step(struct backup_ship *s, bool sure);
 
 /* Sends one part of a segment that replaces others: 1 when there is more to do, 0 when not. Errors as backup_ship_step(); then it is begun anew later. */
 int backup_ship_merge(struct backup_ship *s);
+
+/*
+ * For who deletes what older states name. *FLOOR: no state of the backup before that one, of the ship's epoch, can be brought back from the bucket any more, whatever in it is damaged; 0: it cannot be
+ * said. Asks the bucket; before that whose the backup is, errors as backup_ship_step().
+ */
+int backup_ship_floor(struct backup_ship *s, uint64_t *floor);
+
+/*
+ * Has the floor raised to state AT or later, by what is in the bucket then or by a segment that has all pages, which the next step makes; what is older, of other epochs too, is deleted
+ * by backup_ship_merge(). Errors as backup_ship_floor().
+ */
+int backup_ship_raise(struct backup_ship *s, uint64_t at);
+
+/* Whether that is still to be done. */
+bool backup_ship_raising(const struct backup_ship *s);
+
+/* Whether another has taken the backup over: 0, -EEXIST, or an error of s3_client_submit(). Asks the bucket. */
+int backup_ship_owner(struct backup_ship *s);
+
+/* The bucket, for requests of the ship's thread. */
+struct backup_bucket *backup_ship_bucket(struct backup_ship *s);
 
 /* Writes down durably how far it is. */
 int backup_ship_save(struct backup_ship *s);

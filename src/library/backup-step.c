@@ -57,7 +57,9 @@ bool backup_ship_begun(const struct backup_ship *s)
 
 bool backup_ship_due(struct backup_ship *s)
 {
-	return s->scan || s->changed_count || meta_pages_changed(s->pages) != 0;
+	bool raise = s->raise_to && !s->merge && !s->clean;
+
+	return s->scan || s->changed_count || raise || meta_pages_changed(s->pages) != 0;
 }
 
 int backup_ship_mark(void *ship, uint32_t page)
@@ -214,7 +216,7 @@ static int step_make_open(struct backup_ship *s, int64_t at_ns, struct step_made
 	if (!made->step || (made->level && !made->merge))
 		return -ENOMEM;
 	err = step_pages(s, made->step);
-	if (!err && made->level && s->changed_count)
+	if (!err && made->level && (s->changed_count || s->raise_to))
 		err = step_merge(s, made->from, made->merge);
 	return err;
 }
@@ -262,8 +264,7 @@ static int step_taken(struct backup_ship *s, uint32_t epoch)
 	return -EEXIST;
 }
 
-/* Whether another has claimed a newer epoch: -EEXIST. */
-static int step_owner(struct backup_ship *s)
+int backup_ship_owner(struct backup_ship *s)
 {
 	uint32_t newest = 0;
 	int err = backup_owner_newest(&s->bucket, BACKUP_EPOCH_MAX, &newest);
@@ -283,7 +284,7 @@ static int step_in_the_way(struct backup_ship *s, const struct backup_segment *s
 	CLEANUP_BUF struct buf raw = BUF_INIT;
 	struct backup_segment_head head;
 	char key[BACKUP_SEGMENT_KEY_MAX];
-	int err = step_owner(s);
+	int err = backup_ship_owner(s);
 
 	if (err)
 		return err;
@@ -372,7 +373,9 @@ static int step_made_send(struct backup_ship *s, struct step_made *made)
 	bool first = s->state.head.seq == 0;
 	int err = 0;
 
-	if (!s->changed_count && !first && s->moment.count == s->state.head.count) {
+	/* A segment that is wanted of a state of now makes a step of no pages, too. */
+	if (!s->changed_count && !first && s->moment.count == s->state.head.count &&
+	    !(made->level && s->raise_to)) {
 		s->scan = false;
 		if (s->dirty_len)
 			memset(s->dirty, 0, s->dirty_len);
@@ -403,7 +406,7 @@ int backup_ship_step(struct backup_ship *s, bool sure)
 		return -EINVAL;
 	buf_reset(&s->bucket.why);
 	if (sure || time_mono_ns() - s->owner_ns >= STEP_OWNER_NS)
-		err = step_owner(s);
+		err = backup_ship_owner(s);
 	if (err)
 		return backup_ship_failed(s, err);
 	do {

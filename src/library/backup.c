@@ -37,6 +37,7 @@ struct backup {
 	struct library *lib;
 	struct lock lock;         /* guards what follows, up to `thread` */
 	struct backup_ship *ship; /* the thread's, which reads it without the lock; NULL: not yet */
+	struct reap *reap;        /* the thread's */
 	struct lock_cond wake;    /* asked, stop */
 	struct lock_cond told;    /* a round has ended, the thread too */
 	uint64_t asked, done;     /* tickets */
@@ -99,6 +100,56 @@ int backup_now(struct library *lib, bool take_over, struct backup_ship_facts *fa
 		backup_ship_facts(ship, facts);
 	backup_ship_free(ship);
 	return err < 0 ? err : 0;
+}
+
+static int backup_new_reap(struct library *lib, struct reap **out)
+{
+	struct reap_params params = { .meta = lib->meta,
+				      .instance = lib->instance,
+				      .grace_ns = lib->settings.delete_after_ns };
+
+	return reap_new(&params, out);
+}
+
+/* All that is due. */
+static int backup_reap_all(struct backup_ship *ship, struct reap *reap)
+{
+	int err = backup_ship_begin(ship, false), merged;
+
+	while (!err) {
+		while ((merged = backup_ship_merge(ship)) > 0)
+			continue;
+		err = merged < 0 ? merged : reap_step(reap, ship, true);
+		if (err <= 0)
+			break;
+		err = 0;
+	}
+	/* So that what is done with is not in the backup either. */
+	if (!err)
+		err = backup_ship_step(ship, false);
+	if (err >= 0)
+		err = backup_ship_save(ship);
+	return err;
+}
+
+int backup_reap(struct library *lib, struct reap_facts *facts, struct buf *why)
+{
+	struct backup_ship *ship = NULL;
+	struct reap *reap = NULL;
+	int err = backup_new_ship(lib, &ship);
+
+	*facts = (struct reap_facts){ 0 };
+	if (!err)
+		err = backup_new_reap(lib, &reap);
+	if (!err)
+		err = backup_reap_all(ship, reap);
+	if (reap)
+		reap_facts(reap, facts);
+	if (err < 0 && ship)
+		buf_add_str(why, facts->err ? facts->why : backup_ship_why(ship));
+	reap_free(reap);
+	backup_ship_free(ship);
+	return err;
 }
 
 /* What is wrong, in words. */
@@ -262,6 +313,27 @@ static bool backup_merge(struct backup *b, int64_t due)
 	return more;
 }
 
+/* A piece of deleting in the bucket, while nothing else is to be done. */
+static bool backup_reap_piece(struct backup *b, int64_t due)
+{
+	if (!b->begun || b->due_ns || time_mono_ns() >= due)
+		return false;
+	lock_lock(&b->lock);
+	bool leave = b->stop || b->asked != b->done;
+
+	lock_unlock(&b->lock);
+	if (leave)
+		return false;
+	int err = reap_step(b->reap, b->ship, false);
+
+	/* Whose the backup is has to be found out again. */
+	b->begun = err != -EEXIST && backup_ship_begun(b->ship);
+	lock_lock(&b->lock);
+	reap_facts(b->reap, &b->status.reap);
+	lock_unlock(&b->lock);
+	return err > 0;
+}
+
 static void backup_end(struct backup *b)
 {
 	if (b->begun && !b->due_ns && backup_ship_due(b->ship))
@@ -285,6 +357,7 @@ static void *backup_main(void *arg)
 		int64_t due = backup_due(b);
 		bool more = backup_merge(b, due);
 
+		more = backup_reap_piece(b, due) || more;
 		if (!backup_wait(b, more ? time_mono_ns() : due, &ticket, &take_over))
 			break;
 		if (ticket != b->last || due <= time_mono_ns())
@@ -341,6 +414,7 @@ int backup_told(struct library *lib, uint64_t ticket, int *result)
 
 static void backup_free(struct backup *b)
 {
+	reap_free(b->reap);
 	backup_ship_free(b->ship);
 	lock_cond_release(&b->told);
 	lock_cond_release(&b->wake);
@@ -364,7 +438,9 @@ int backup_start(struct library *lib)
 	lock_init(&b->lock, LOCK_RANK_LIBRARY);
 	lock_cond_init(&b->wake);
 	lock_cond_init(&b->told);
-	err = thread_start("garner-backup", backup_main, b, &b->thread);
+	err = backup_new_reap(lib, &b->reap);
+	if (!err)
+		err = thread_start("garner-backup", backup_main, b, &b->thread);
 	if (err)
 		backup_free(b);
 	else

@@ -8,6 +8,7 @@
 
 #include "library/backup-ship.h"
 #include "library/library.h"
+#include "library/reap.h"
 #include "util/buf.h"
 
 enum backup_mood {
@@ -21,8 +22,9 @@ enum backup_mood {
 struct backup_status {
 	enum backup_mood mood;
 	struct backup_ship_facts facts;
-	int64_t behind_ns; /* how old the oldest change is that the bucket does not have */
-	char why[512];     /* FAILING, REFUSED: what is wrong */
+	int64_t behind_ns;      /* how old the oldest change is that the bucket does not have */
+	struct reap_facts reap; /* what was deleted in the bucket */
+	char why[512];          /* FAILING, REFUSED: what is wrong */
 };
 
 /* As of now; all zero where no thread works. Any thread. */
@@ -44,5 +46,11 @@ int backup_told(struct library *lib, uint64_t ticket, int *result);
  */
 int backup_now(struct library *lib, bool take_over, struct backup_ship_facts *facts,
 	       struct buf *why);
+
+/*
+ * Has what is due deleted in the bucket (reap.h), by the calling thread of a process that does not mount, with the backups that this needs. FACTS is filled in any case. -ENOENT: the library has no bucket; else as
+ * backup_now().
+ */
+int backup_reap(struct library *lib, struct reap_facts *facts, struct buf *why);
 
 #endif

@@ -143,6 +143,27 @@ static json_t *control_backup_json(struct library *lib)
 	return json;
 }
 
+/* What is deleted in the bucket; NULL: nothing is, by this process. */
+static json_t *control_reap(struct library *lib)
+{
+	struct backup_status st;
+	char at[TIME_TEXT_LEN];
+
+	backup_status(lib, &st);
+	if (st.mood == BACKUP_OFF)
+		return NULL;
+	json_t *json = json_pack("{s:I, s:I, s:I}", "chunks", (json_int_t)st.reap.chunks,
+				 "chunk_bytes", (json_int_t)st.reap.chunk_bytes, "manifests",
+				 (json_int_t)st.reap.manifests);
+
+	if (json && st.reap.err) {
+		time_format(st.reap.err_ns, at);
+		json_object_set_new(json, "error", json_string(st.reap.why));
+		json_object_set_new(json, "error_at", json_string(at));
+	}
+	return json;
+}
+
 /* The store and its limits; NULL: it has none to keep. */
 static json_t *control_cache(struct library *lib)
 {
@@ -168,12 +189,13 @@ static int control_status(struct library *lib, json_t *described, struct control
 	hex_encode(library_instance(lib), 16, instance);
 	files_counts(lib, &files);
 	json_t *json = json_pack(
-		"{s:b, s:i, s:s, s:s, s:{s:I, s:I, s:I}, s:o, s:o, s:o, s:o, s:o*}", "ok", 1, "pid",
-		(int)getpid(), "version", version_text(), "instance", instance, "files", "open",
-		(json_int_t)files.open, "writing", (json_int_t)files.writing, "held",
+		"{s:b, s:i, s:s, s:s, s:{s:I, s:I, s:I}, s:o, s:o, s:o, s:o, s:o*, s:o*}", "ok", 1,
+		"pid", (int)getpid(), "version", version_text(), "instance", instance, "files",
+		"open", (json_int_t)files.open, "writing", (json_int_t)files.writing, "held",
 		(json_int_t)files.held, "sealing", control_sealer(lib), "uploading",
 		control_uploader(lib), "fetching", control_fetch(lib), "backup",
-		control_backup_json(lib), "cache", control_cache(lib));
+		control_backup_json(lib), "cache", control_cache(lib), "deleting",
+		control_reap(lib));
 
 	if (json)
 		json_object_update_missing(json, described);

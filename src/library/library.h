@@ -135,6 +135,7 @@ struct library_settings {
 	struct s3_settings s3;   /* the bucket behind the library; without a bucket: none */
 	uint64_t upload_limit;   /* bytes/s that uploads may take; 0, the default: all */
 	bool upload_small;       /* small chunks first; default: the oldest */
+	int64_t delete_after_ns; /* how long what nothing needs stays in the bucket; default 7 days */
 	bool backup;             /* a mount backs the metadata up into it; default true */
 };
 

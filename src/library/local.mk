@@ -8,6 +8,7 @@ liblibrary_a_SOURCES = \
 	src/library/backup-bucket.h \
 	src/library/backup-chain.c \
 	src/library/backup-chain.h \
+	src/library/backup-floor.c \
 	src/library/backup-internal.h \
 	src/library/backup-merge.c \
 	src/library/backup-owner.c \
@@ -70,6 +71,10 @@ liblibrary_a_SOURCES = \
 	src/library/pull.c \
 	src/library/pull.h \
 	src/library/puller.c \
+	src/library/reap-internal.h \
+	src/library/reap-rows.c \
+	src/library/reap.c \
+	src/library/reap.h \
 	src/library/recover.c \
 	src/library/report.c \
 	src/library/report.h \

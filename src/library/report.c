@@ -51,6 +51,8 @@ static int take_uploads(struct library *lib, struct report *r)
 		return 0;
 	err = upload_backlog(library_meta(lib), &r->upload);
 	if (!err)
+		err = reap_backlog(library_meta(lib), &r->reap);
+	if (!err)
 		paused = upload_paused(library_meta(lib));
 	r->upload_paused = paused == 1;
 	return paused < 0 ? paused : err;

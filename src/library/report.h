@@ -5,6 +5,7 @@
 
 #include "content/upload.h"
 #include "library/library.h"
+#include "library/reap.h"
 #include "library/tree.h"
 
 struct report {
@@ -21,6 +22,7 @@ struct report {
 	bool uploads;                 /* it has a bucket: */
 	bool upload_paused;
 	struct upload_backlog upload; /* what is not there yet */
+	struct reap_backlog reap;     /* what nothing needs there any more */
 };
 
 /* Fills *out. 0 or an error of meta_query(). Counts rows: takes time in proportion to the library's size. */

@@ -43,6 +43,8 @@ static int mend_rows(struct mend *m)
 	meta_op_add(op, META_RESTORE_BLOBS, META_ANY, 0, 0, NULL);
 	meta_op_add(op, META_RESTORE_LEASES, META_ANY, 0, 0, NULL);
 	meta_op_add(op, META_RESTORE_UPLOADS, META_ANY, 0, 0, NULL);
+	meta_op_add(op, META_RESTORE_TOMBSTONES, META_ANY, 0, 0, NULL);
+	meta_op_add(op, META_RESTORE_BATCHES, META_ANY, 0, 0, NULL);
 	meta_op_add(op, META_RESTORE_CHUNKS_NONE, META_ANY, 0, 0, NULL);
 	meta_op_add(op, META_RESTORE_OBJECTS_NONE, META_ANY, 0, 0, NULL);
 	err = meta_apply(m->meta, op);

@@ -79,6 +79,11 @@ static const char settings_text[] =
 	"#upload-limit = 0\n"
 	"# Which chunks are uploaded first: oldest or smallest.\n"
 	"#upload-order = oldest\n"
+	"# How long what nothing needs any more stays in the bucket. It goes later as long as a "
+	"backup "
+	"there still\n"
+	"# names it, and never without a backup.\n"
+	"#delete-after = 7d\n"
 	"# Whether a mount backs the metadata up into the bucket.\n"
 	"#backup = on\n";
 
@@ -322,6 +327,8 @@ static int settings_take(struct conf *conf, struct library_settings *settings, s
 	if (err >= 0)
 		err = settings_take_uploads(conf, settings, why);
 	if (err >= 0)
+		err = conf_duration(conf, "s3", "delete-after", &settings->delete_after_ns, why);
+	if (err >= 0)
 		err = conf_bool(conf, "s3", "backup", &settings->backup, why);
 	if (err >= 0)
 		err = conf_check(conf, why);
@@ -342,6 +349,7 @@ int settings_read_config(struct library *lib)
 						   .seal_delay_ns = TIME_NS_PER_S,
 						   .sync_every_ns = 5 * TIME_NS_PER_S,
 						   .read_timeout_ns = 30 * TIME_NS_PER_S,
+						   .delete_after_ns = 7 * 24 * 3600 * TIME_NS_PER_S,
 						   .jobs = cores > 0 ? (int)cores : 1,
 						   .cache_min_free = UINT64_MAX,
 						   .cache_edge = SETTINGS_EDGE,

@@ -5,6 +5,7 @@ EXTRA_DIST += tests/cli/lib.sh
 CHECK_SHELL += \
 	tests/cli/test-cache.sh \
 	tests/cli/test-completion.sh \
+	tests/cli/test-gc.sh \
 	tests/cli/test-init.sh \
 	tests/cli/test-pull.sh \
 	tests/cli/test-push.sh \

@@ -22,6 +22,7 @@ libmeta_a_SOURCES = \
 	src/backend/meta/sql-fetch.def \
 	src/backend/meta/sql-import.def \
 	src/backend/meta/sql-check.def \
+	src/backend/meta/sql-reap.def \
 	src/backend/meta/sql-report.def \
 	src/backend/meta/sql-store.def \
 	src/backend/meta/sql-tree.def \

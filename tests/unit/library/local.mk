@@ -63,3 +63,6 @@ UNIT_TESTS += tests/unit/library/test-backup-kill
 tests_unit_library_test_backup_kill_LDADD = tests/unit/s3/libserver.a $(UNIT_LIBRARY_LIBS)
 UNIT_TESTS += tests/unit/library/test-backup-damage
 tests_unit_library_test_backup_damage_LDADD = tests/unit/s3/libserver.a $(UNIT_LIBRARY_LIBS)
+EXTRA_DIST += tests/unit/library/reap-unit.h
+UNIT_TESTS += tests/unit/library/test-reap
+tests_unit_library_test_reap_LDADD = tests/unit/s3/libserver.a $(UNIT_LIBRARY_LIBS)
