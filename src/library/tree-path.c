@@ -134,9 +134,11 @@ static int tree_path_up(struct library *lib, int64_t ino, bool *gone, struct buf
 	for (int depth = 0; !err && ino != TREE_ROOT; depth++) {
 		int count = tree_above_of(lib, ino, gone, &above);
 
-		if (count < 0 || (!count && !gone))
-			return count < 0 ? count : -ENOENT;
+		if (count < 0)
+			return count;
 		if (!count) {
+			if (!gone)
+				return -ENOENT;
 			*gone = true;
 			break;
 		}
