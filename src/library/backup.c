@@ -111,10 +111,10 @@ static int backup_new_reap(struct library *lib, struct reap **out)
 	return reap_new(&params, out);
 }
 
-/* All that is due. */
+/* All that is due. The ship has begun. */
 static int backup_reap_all(struct backup_ship *ship, struct reap *reap)
 {
-	int err = backup_ship_begin(ship, false), merged;
+	int err = 0, merged;
 
 	while (!err) {
 		while ((merged = backup_ship_merge(ship)) > 0)
@@ -132,7 +132,8 @@ static int backup_reap_all(struct backup_ship *ship, struct reap *reap)
 	return err;
 }
 
-int backup_reap(struct library *lib, struct reap_facts *facts, struct buf *why)
+int backup_reap(struct library *lib, struct reap_strays *strays, bool dry, struct reap_facts *facts,
+		struct buf *why)
 {
 	struct backup_ship *ship = NULL;
 	struct reap *reap = NULL;
@@ -142,6 +143,10 @@ int backup_reap(struct library *lib, struct reap_facts *facts, struct buf *why)
 	if (!err)
 		err = backup_new_reap(lib, &reap);
 	if (!err)
+		err = backup_ship_begin(ship, false);
+	if (!err && strays)
+		err = reap_find_strays(lib->meta, ship, dry, strays);
+	if (!err && !dry)
 		err = backup_reap_all(ship, reap);
 	if (reap)
 		reap_facts(reap, facts);

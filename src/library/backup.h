@@ -48,9 +48,10 @@ int backup_now(struct library *lib, bool take_over, struct backup_ship_facts *fa
 	       struct buf *why);
 
 /*
- * Has what is due deleted in the bucket (reap.h), by the calling thread of a process that does not mount, with the backups that this needs. FACTS is filled in any case. -ENOENT: the library has no bucket; else as
- * backup_now().
+ * Has what is due deleted in the bucket (reap.h), by the calling thread of a process that does not mount, with the backups that this needs. With STRAYS what nothing names is looked for first; with DRY that
+ * alone is done, and nothing written. FACTS is filled in any case. -ENOENT: the library has no bucket; else as backup_now().
  */
-int backup_reap(struct library *lib, struct reap_facts *facts, struct buf *why);
+int backup_reap(struct library *lib, struct reap_strays *strays, bool dry, struct reap_facts *facts,
+		struct buf *why);
 
 #endif

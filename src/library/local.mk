@@ -73,6 +73,7 @@ liblibrary_a_SOURCES = \
 	src/library/puller.c \
 	src/library/reap-internal.h \
 	src/library/reap-rows.c \
+	src/library/reap-strays.c \
 	src/library/reap.c \
 	src/library/reap.h \
 	src/library/recover.c \

@@ -51,6 +51,17 @@ int reap_step(struct reap *r, struct backup_ship *ship, bool hurry);
 /* As of the last call. */
 void reap_facts(const struct reap *r, struct reap_facts *out);
 
+/* What the bucket has and nothing here names: what a lost machine, or an older garner, left there. */
+struct reap_strays {
+	uint64_t chunks, chunk_bytes, manifests;
+};
+
+/*
+ * Lists what the bucket has, for a ship that has begun, and unless DRY leaves a tombstone for each name that is not known here: it is deleted like any other, so not before DELETE-AFTER from
+ * now, and not if a row of that name comes meanwhile. OUT is filled in any case. 0 or an error of the bucket or the metadata. The ship's thread.
+ */
+int reap_find_strays(struct meta *m, struct backup_ship *ship, bool dry, struct reap_strays *out);
+
 /* What waits in the table, with or without who deletes it. */
 struct reap_backlog {
 	uint64_t chunks, chunk_bytes, manifests;

@@ -83,6 +83,23 @@ tell bucket on
 gives 0 '*deleted 7 chunks*; 0 (*' '' gc --grace 0s lib
 has 5 chunks "chunks after all that"
 
+# What nothing names, as a lost machine may leave it, is looked for when that is wanted, and goes the same way. What is no chunk is left alone.
+head -c 1000 /dev/urandom >stray
+stray=$(sha256sum <stray | cut -d' ' -f1)
+printf '%s\n' "chunks/$stray 0 1000 stray" "manifests/$stray 0 1000 stray" "chunks/other 0 1000 stray" | "$s3tool" put "$endpoint" s3://bucket/lib
+gives 2 '' '*--bucket*' gc --dry-run lib
+json '.bucket.strays == {chunks: 1, chunk_bytes: 1000, manifests: 1} and .bucket.waiting_chunks == 0' gc --bucket --dry-run --json lib
+gives 0 '*deleted 0 chunks*' '' gc --grace 0s lib
+has 7 chunks "chunks with strays"
+sed -i 's/^delete-after.*/delete-after = 7d/' lib/config
+gives 0 '*found 1 chunks (1000 B) and 1 manifests*deleted 0 chunks*; 1 (*' '' gc --grace 0s --bucket lib
+has 7 chunks "chunks with strays in the time of grace"
+sed -i 's/^delete-after.*/delete-after = 0/' lib/config
+gives 0 '*found 0 chunks*deleted 1 chunks*; 0 (*' '' gc --grace 0s --bucket lib
+has 6 chunks "chunks without strays"
+has 1 manifests "manifests without strays"
+"$s3tool" delete "$endpoint" s3://bucket/lib chunks/other
+
 # kill -9 anywhere, while the same content comes and goes: what rows say is in the bucket is there, and in the end nothing else is.
 for i in $(seq 6); do head -c $((i * 70000)) /dev/urandom >"source/x$i"; done
 for i in $(seq "${GC_KILLS:-8}"); do
