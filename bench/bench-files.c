@@ -3,9 +3,10 @@
  * Times what a user does with files in one folder, once each, and prints a line "NAME RATE UNIT" for each. bench/bench-mount runs it in turn on
  * the native disk and on mounts, and compares.
  *
- *	bench-files DIR [--size MIB] [--files N] [--mount]
+ *	bench-files DIR [--size MIB] [--files N] [--rest SECONDS] [--mount]
  *
  * --size 0: only what is done with small files.
+ * --rest: between writing the big file and reading it, and before writing at random, so that what a mount does with written files by itself is over (default 0: it is not).
  * --mount: DIR is in a FUSE mount, so "backing" is measured with the caches of the disk below alone.
  */
 #include "config.h"
@@ -29,6 +30,7 @@
 static const char *dir;
 static size_t size_mib = 256;
 static unsigned files = 5000;
+static unsigned rest_s;
 static bool in_mount;
 static char *block;
 
@@ -426,9 +428,11 @@ static void unlink_files(void)
 static void big_files(void)
 {
 	write_big();
+	sleep(rest_s);
 	read_all();
 	read_mapped();
 	write_small();
+	sleep(rest_s);
 	write_random();
 	write_mapped();
 }
@@ -437,6 +441,7 @@ int main(int argc, char **argv)
 {
 	static const struct option longs[] = { { "size", 1, NULL, 's' },
 					       { "files", 1, NULL, 'f' },
+					       { "rest", 1, NULL, 'r' },
 					       { "mount", 0, NULL, 'm' },
 					       { 0 } };
 	int key;
@@ -446,6 +451,8 @@ int main(int argc, char **argv)
 			size_mib = strtoul(optarg, NULL, 10);
 		else if (key == 'f')
 			files = (unsigned)strtoul(optarg, NULL, 10);
+		else if (key == 'r')
+			rest_s = (unsigned)strtoul(optarg, NULL, 10);
 		else if (key == 'm')
 			in_mount = true;
 		else
@@ -453,7 +460,8 @@ int main(int argc, char **argv)
 	}
 	block = malloc(MIB);
 	if (argc - optind != 1 || !block || !files) {
-		fprintf(stderr, "usage: bench-files DIR [--size MIB] [--files N] [--mount]\n");
+		fprintf(stderr, "usage: bench-files DIR [--size MIB] [--files N] "
+				"[--rest SECONDS] [--mount]\n");
 		return 2;
 	}
 	dir = argv[optind];
