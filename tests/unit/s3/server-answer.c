@@ -55,7 +55,7 @@ static bool header_signature_is_good(struct server *s, struct request *r, time_t
 	char names[1000];
 	struct buf wanted = BUF_INIT;
 	struct s3_sign_request sign = { .method = r->method,
-					.path = r->path,
+					.path = r->path_text,
 					.query = r->parameters,
 					.query_count = r->parameter_count,
 					.region = s->region,
@@ -79,7 +79,7 @@ static bool presigned_is_good(struct server *s, struct request *r)
 	struct s3_sign_key key = { SERVER_KEY, SERVER_SECRET, s->token };
 	struct s3_pair host = { "host", server_find(r->headers, r->header_count, "host") };
 	struct s3_sign_request sign = { .method = r->method,
-					.path = r->path,
+					.path = r->path_text,
 					.headers = &host,
 					.header_count = 1,
 					.payload = S3_SIGN_UNSIGNED,
@@ -219,18 +219,21 @@ static unsigned part_of(const struct request *r)
 }
 
 /* The key of "/bucket/key"; keys are kept as they are sent. NULL: another bucket's. */
-static const char *copied_key(const char *source)
+static const struct object *copied_object(struct server *s, const struct request *r)
 {
 	static const char start[] = "/" SERVER_BUCKET "/";
+	const char *source = server_find(r->headers, r->header_count, "x-amz-copy-source");
+	char key[1024];
 
-	return strncmp(source, start, sizeof start - 1) ? NULL : source + sizeof start - 1;
+	snprintf(key, sizeof key, "%s", source);
+	server_decode(key);
+	return strncmp(key, start, sizeof start - 1) ? NULL
+						     : find_object(s, key + sizeof start - 1);
 }
 
 static void copy_object(struct server *s, struct request *r, struct answer *a, const char *key)
 {
-	const char *source = copied_key(
-		server_find(r->headers, r->header_count, "x-amz-copy-source"));
-	const struct object *o = source ? find_object(s, source) : NULL;
+	const struct object *o = copied_object(s, r);
 
 	note_headers(s, r);
 	if (!o) {

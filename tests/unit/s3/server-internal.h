@@ -27,6 +27,7 @@ struct object {
 struct request {
 	char *head; /* the text that what follows points into */
 	const char *method, *path, *query;
+	char *path_text;  /* the path as it came */
 	char *query_text; /* of a presigned request, as it came */
 	struct s3_pair headers[SERVER_HEADERS], parameters[SERVER_HEADERS];
 	size_t header_count, parameter_count;
@@ -70,6 +71,9 @@ struct server {
 	struct buf put_headers;
 	char put_value[512];
 };
+
+/* Percent-decodes in place. */
+void server_decode(char *text);
 
 /* The value of a header or parameter; NULL: it has none. */
 const char *server_find(const struct s3_pair *pairs, size_t count, const char *name);

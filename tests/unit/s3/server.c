@@ -75,7 +75,7 @@ const char *server_find(const struct s3_pair *pairs, size_t count, const char *n
 	return NULL;
 }
 
-static void decode(char *text)
+void server_decode(char *text)
 {
 	char *to = text;
 
@@ -102,8 +102,8 @@ static void parse_query(struct request *r, char *query)
 			*value++ = '\0';
 		else
 			value = pair + strlen(pair);
-		decode(pair);
-		decode(value);
+		server_decode(pair);
+		server_decode(value);
 		r->parameters[r->parameter_count++] = (struct s3_pair){ pair, value };
 	}
 }
@@ -120,6 +120,10 @@ static void parse_head(struct request *r)
 		*query++ = '\0';
 		r->query_text = strdup(query);
 		parse_query(r, query);
+	}
+	if (target) {
+		r->path_text = strdup(target);
+		server_decode(target);
 	}
 	while ((line = strsep(&rest, "\r")) && r->header_count < SERVER_HEADERS) {
 		char *name = line + 1, *value = strchr(line, ':');
@@ -300,6 +304,7 @@ static bool serve_one(struct server *s, int fd)
 	s->under_way--;
 	free(early);
 	free(r.body);
+	free(r.path_text);
 	free(r.query_text);
 	free(r.head);
 	return good;

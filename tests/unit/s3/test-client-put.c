@@ -217,7 +217,7 @@ START_TEST(copies)
 			  (struct s3_request){ .verb = S3_COPY, .key = "to/c", .source = "a b" }),
 		0);
 	ck_assert_str_eq(p.etag, "\"copied\"");
-	ck_assert(lab_holds(&lab, "pre%20fix/to/c", "bytes", 5));
+	ck_assert(lab_holds(&lab, "pre fix/to/c", "bytes", 5));
 	ck_assert_int_eq(
 		part_call(&p, (struct s3_request){ .verb = S3_COPY, .key = "d", .source = "none" }),
 		-ENOENT);
