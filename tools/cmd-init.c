@@ -141,6 +141,8 @@ static int make(const struct cmd *cmd, const char *path, struct library_params *
 	if (!code && s3->bucket) {
 		p->s3 = s3;
 		code = cmd_s3_check(cmd, s3, true);
+		if (!code)
+			cmd_s3_warn_taken(cmd, s3);
 	}
 	if (code)
 		return code;

@@ -9,6 +9,7 @@
 
 #include "backend/s3/probe.h"
 #include "cmd.h"
+#include "library/backup.h"
 #include "util/cleanup.h"
 #include "util/time.h"
 
@@ -120,20 +121,41 @@ static int probe(const struct cmd *cmd, const struct s3_settings *s3, struct s3_
 	return code;
 }
 
-int cmd_s3_check(const struct cmd *cmd, const struct s3_settings *s3, bool write)
+/* Someone waits: what is wrong is told at once. */
+static int quick_client(const struct s3_settings *s3, struct s3_client **out)
 {
 	struct s3_settings quick = *s3;
-	struct s3_client *client;
-	int err, code;
 
-	/* Someone waits: what is wrong is told at once. */
 	quick.attempts = CHECK_ATTEMPTS;
-	err = s3_client_new(&quick, s3_credentials_find, &client);
+	return s3_client_new(&quick, s3_credentials_find, out);
+}
+
+int cmd_s3_check(const struct cmd *cmd, const struct s3_settings *s3, bool write)
+{
+	struct s3_client *client;
+	int err = quick_client(s3, &client), code;
+
 	if (err)
 		return cmd_fail(cmd, "S3", err);
 	code = probe(cmd, s3, client, write);
 	s3_client_free(client);
 	return code;
+}
+
+void cmd_s3_warn_taken(const struct cmd *cmd, const struct s3_settings *s3)
+{
+	CLEANUP_BUF struct buf whose = BUF_INIT;
+	CLEANUP_BUF struct buf name = BUF_INIT;
+	struct s3_client *client;
+
+	if (quick_client(s3, &client) || backup_found(client, &whose) <= 0)
+		return;
+	cmd_s3_show(s3, &name);
+	cmd_refuse(cmd, CMD_OK, buf_str(&name),
+		   "the backup of another library is there%s%s\n"
+		   "  -> give this one a prefix of its own; if that one is lost, 'garner recover' "
+		   "brings it back",
+		   whose.len ? ": " : "", buf_str(&whose));
 }
 
 static json_t *state_json(const struct s3_settings *s3, struct s3_client *client)

@@ -137,6 +137,8 @@ int cmd_s3_option(const struct cmd *cmd, int key, const char *value, struct s3_s
 int cmd_s3_complete(const struct cmd *cmd, const struct s3_settings *s3);
 /* Tries the bucket out: lists and, with WRITE, writes, reads and deletes. CMD_OK, or the code of a failure that was told with advice. */
 int cmd_s3_check(const struct cmd *cmd, const struct s3_settings *s3, bool write);
+/* Says on standard error if the prefix has the backup of a library already, whose it is, and what to do. */
+void cmd_s3_warn_taken(const struct cmd *cmd, const struct s3_settings *s3);
 /* Appends "s3://BUCKET/PREFIX at ENDPOINT". 0 or -ENOMEM. */
 int cmd_s3_show(const struct s3_settings *s3, struct buf *out);
 /* How the library's bucket stands, asked with a short deadline, as JSON; JSON's null: it has none. NULL without memory. */

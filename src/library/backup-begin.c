@@ -87,12 +87,9 @@ void backup_ship_free(struct backup_ship *s)
 /* Says whose it is. */
 static int begin_refuse(struct backup_ship *s, const struct backup_owner *o, const char *what)
 {
-	char at[TIME_TEXT_LEN];
-
-	time_format(o->at_ns, at);
 	buf_reset(&s->why);
-	buf_printf(&s->why, "%s: that of %s on %s, since %s", what,
-		   log_name(o->path, strlen(o->path)), o->host, at);
+	buf_printf(&s->why, "%s: ", what);
+	backup_owner_tell(o, &s->why);
 	return -EEXIST;
 }
 

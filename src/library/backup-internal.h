@@ -70,6 +70,9 @@ struct backup_owner {
  */
 int backup_owner_newest(struct backup_bucket *b, uint32_t up_to, uint32_t *epoch);
 
+/* Appends to OUT whose it is: "that of PATH on HOST, since TIME". */
+void backup_owner_tell(const struct backup_owner *o, struct buf *out);
+
 /* Whether there is a claim to the epoch after EPOCH, as every take-over from its owner makes one: 1, 0, or as backup_bucket_get(). */
 int backup_owner_next(struct backup_bucket *b, uint32_t epoch);
 

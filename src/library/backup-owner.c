@@ -9,10 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "library/backup.h"
 #include "library/backup-internal.h"
 #include "util/cleanup.h"
 #include "util/err.h"
 #include "util/hex.h"
+#include "util/log.h"
+#include "util/time.h"
 
 #define OWNER_FOLDER "meta/claims/"
 
@@ -137,4 +140,39 @@ int backup_owner_claim(struct backup_bucket *b, uint32_t epoch, const struct bac
 	text = claim ? json_dumps(claim, JSON_COMPACT) : NULL;
 	json_decref(claim);
 	return text ? backup_bucket_put(b, key, text, strlen(text), true) : -ENOMEM;
+}
+
+void backup_owner_tell(const struct backup_owner *o, struct buf *out)
+{
+	char at[TIME_TEXT_LEN];
+
+	time_format(o->at_ns, at);
+	buf_printf(out, "that of %s on %s, since %s", log_name(o->path, strlen(o->path)), o->host,
+		   at);
+}
+
+static int owner_found(struct backup_bucket *b, struct buf *whose)
+{
+	struct backup_owner o = { 0 };
+	uint32_t epoch = 0;
+	int err = backup_owner_newest(b, BACKUP_EPOCH_MAX, &epoch);
+
+	if (err || !epoch)
+		return err;
+	err = backup_owner_read(b, epoch, &o);
+	if (!err)
+		backup_owner_tell(&o, whose);
+	backup_owner_release(&o);
+	return err && err != ERR_CORRUPT && err != -ENOENT ? err : 1;
+}
+
+int backup_found(struct s3_client *client, struct buf *whose)
+{
+	struct backup_bucket bucket;
+
+	backup_bucket_init(&bucket, client);
+	int found = owner_found(&bucket, whose);
+
+	backup_bucket_release(&bucket);
+	return found;
 }

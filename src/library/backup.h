@@ -54,4 +54,10 @@ int backup_now(struct library *lib, bool take_over, struct backup_ship_facts *fa
 int backup_reap(struct library *lib, struct reap_strays *strays, bool dry, struct reap_facts *facts,
 		struct buf *why);
 
+/*
+ * Whether the prefix that CLIENT is of, which is taken over, has the backup of a library already: 1, with whose it is in words appended to WHOSE, as far as that is known; 0; or an error of
+ * s3_client_submit(). Asks the bucket, and waits.
+ */
+int backup_found(struct s3_client *client, struct buf *whose);
+
 #endif

@@ -25,6 +25,10 @@ grep -qa 'a/secret' -r lib && fail "the secret is in the library"
 json '.s3 | .reached and .url == "s3://bucket/my files" and .region == "us-east-1" and .clock_off_s == 0' status --json lib
 gives 0 "*s3: *s3://bucket/my files at $endpoint, reached" '' status lib
 json '[.[] | select(.what | startswith("S3")) | .verdict] == ["good", "good"]' doctor --json lib
+# One is lost, and someone makes a new one where it was.
+gives 0 '*' '' backup lib
+gives 0 'Made*' "*my files*: the backup of another library is there: that of *lib* on *garner recover*" \
+	init again --s3 's3://bucket/my files/' --endpoint "$endpoint"
 gives 0 'Made*' '' init plain
 json '.s3 == null' status --json plain
 json '[.[] | select(.what | startswith("S3"))] == []' doctor --json plain
