@@ -111,13 +111,14 @@ START_TEST(a_hurry_cuts_off_what_hangs)
 	lab_open(&lab);
 	lab.stall_s = 60;
 	lab_fill(&lab, assets, COUNT, LEN, 4);
-	server_fault(lab.server, (struct fault){ FAULT_STATUS, .count = 1, .status = 403 });
+	/* One for the list of what is there, of which nothing is told, and one for what is sent. */
+	server_fault(lab.server, (struct fault){ FAULT_STATUS, .count = 2, .status = 403 });
 	server_fault(lab.server, (struct fault){ .kind = FAULT_HANG });
 	lab_start(&lab);
 	do {
 		usleep(1000);
 		upload_status(lab.upload, &st);
-	} while (!st.err || server_faults(lab.server) < 2 || !st.flying);
+	} while (!st.err || server_faults(lab.server) < 3 || !st.flying);
 	server_heal(lab.server);
 	upload_kick(lab.upload, true);
 	lab_wait(&lab, 0);
